@@ -1,0 +1,74 @@
+//! Time, injected: nothing else in the crate asks the system what time it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
+/// Where "now" comes from: the system, or a test that sets it by hand.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The system's wall clock.
+    #[default]
+    System,
+    /// A clock that stands still until it is moved.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `now_ms` until [`Clock::advance_ms`] moves it.
+    #[must_use]
+    pub fn manual(now_ms: i64) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            Self::System => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            Self::Manual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a manual clock by `by_ms` (backwards if negative); the system's clock is left alone.
+    pub fn advance_ms(&self, by_ms: i64) {
+        if let Self::Manual(now) = self {
+            now.fetch_add(by_ms, Ordering::SeqCst);
+        }
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-11-23T08:00:00.123Z`.
+#[must_use]
+pub fn rfc3339(ms: i64) -> String {
+    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
+    format!("{time:.3}")
+}
+
+/// The UTC year of `ms`.
+#[must_use]
+pub fn utc_year(ms: i64) -> i16 {
+    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
+    jiff::tz::Offset::UTC.to_datetime(time).year()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc3339_with_milliseconds() {
+        assert_eq!(rfc3339(1_795_420_800_123), "2026-11-23T08:00:00.123Z");
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn the_year_is_that_of_utc() {
+        assert_eq!(utc_year(1_798_761_599_999), 2026);
+        assert_eq!(utc_year(1_798_761_600_000), 2027);
+    }
+}

@@ -1,0 +1,5 @@
+//! Firebell
+pub mod clock;
+pub mod error;
+pub mod model;
+pub mod registry;

@@ -1,0 +1,293 @@
+//! Who may send what, about which service: the services, integrations and tokens of the configuration, found by what
+//! a request carries. Secrets are kept only as far as they must be: keys and tokens as SHA-256, signing secrets whole.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::nearest;
+use crate::model::Severity;
+
+/// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
+pub const PLACEHOLDER_KEY: &str = "YOUR_ROUTING_KEY";
+
+/// A service that incidents are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What clients call it: `SER-00001`.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Other names that webhooks may use for it.
+    pub aliases: Vec<String>,
+    /// Second link of the severity chain.
+    pub default_severity: Option<Severity>,
+    /// Whether new incidents may name it.
+    pub active: bool,
+}
+
+/// The format that an integration's sender speaks. The match over it is the index of what exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Firebell's own webhook.
+    Custom,
+}
+
+impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::Custom];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Custom => "custom",
+        }
+    }
+}
+
+/// What a POST to a resolved incident's key does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterResolve {
+    /// It re-opens the incident, which holds its key until it is closed.
+    Reopen,
+    /// It makes a new incident; a resolved one holds its key no longer.
+    New,
+}
+
+/// What a `resolved` for a key that nobody holds does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnknownResolve {
+    /// It makes an incident that is already resolved.
+    Create,
+    /// Nothing.
+    Ignore,
+}
+
+/// A sender: whom a routing key belongs to, and how its alerts are taken.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Integration {
+    /// Its name; the scope of dedup keys.
+    pub name: String,
+    /// The format it speaks.
+    pub source: SourceKind,
+    /// Secrets of which any may sign a request; none: requests are not signed.
+    pub signing_secrets: Vec<String>,
+    /// The id of the service for alerts that name none (native sources).
+    pub default_service: Option<String>,
+    /// Third link of the severity chain.
+    pub default_severity: Option<Severity>,
+    /// What a POST to a resolved incident's key does.
+    pub after_resolve: AfterResolve,
+    /// What a `resolved` for a key that nobody holds does.
+    pub on_unknown_resolve: OnUnknownResolve,
+    /// Earlier names, whose incidents are carried over.
+    pub formerly: Vec<String>,
+    /// Requests a minute, on average; 0: any number.
+    pub rate_per_minute: u32,
+    /// One of its live keys is the placeholder that everybody knows.
+    pub has_placeholder_key: bool,
+}
+
+impl fmt::Debug for Integration {
+    /// Without the secrets, so that no log line can show one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Integration").field("name", &self.name).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// What a token's bearer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Read incidents and their timelines.
+    IncidentsRead,
+    /// Change incidents.
+    IncidentsWrite,
+    /// Read the services.
+    ServicesRead,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::IncidentsRead, Self::IncidentsWrite, Self::ServicesRead];
+
+    /// Its name in the configuration and in `/auth/verify`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IncidentsRead => "incidents:read",
+            Self::IncidentsWrite => "incidents:write",
+            Self::ServicesRead => "services:read",
+        }
+    }
+
+    /// The scope of exactly that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+/// Who calls the API, and what they may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The person behind it, as timelines name them; else the name is used.
+    pub email: Option<String>,
+    /// What it allows.
+    pub scopes: Vec<Scope>,
+}
+
+impl Token {
+    /// How timelines and `*_by` fields name the bearer.
+    #[must_use]
+    pub fn caller(&self) -> &str {
+        self.email.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// Why a service reference does not lead to a service that takes new incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceProblem {
+    /// Nothing has that id or alias; the id of the nearest, if one is near.
+    Unknown(Option<String>),
+    /// It is there, with `active = false`.
+    Inactive,
+}
+
+type Hash = [u8; 32];
+
+/// The services, integrations and tokens, each found by what a request carries.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    services: Vec<Service>,
+    service_by_reference: HashMap<String, usize>,
+    integrations: Vec<Integration>,
+    integration_by_key: HashMap<Hash, (usize, bool)>,
+    tokens: Vec<Token>,
+    token_by_hash: HashMap<Hash, usize>,
+    default_severity: Option<Severity>,
+}
+
+impl Registry {
+    /// Puts the registry together. That ids, aliases, names, keys and tokens are unique is the configuration's
+    /// business; of two equal ones the later wins.
+    #[must_use]
+    pub fn new(
+        services: Vec<Service>,
+        integrations: Vec<(Integration, Vec<String>)>,
+        tokens: Vec<(Token, String)>,
+        default_severity: Severity,
+    ) -> Self {
+        let mut registry = Self { default_severity: Some(default_severity), ..Self::default() };
+        for (index, service) in services.iter().enumerate() {
+            for reference in service.aliases.iter().chain([&service.id]) {
+                registry.service_by_reference.insert(reference.clone(), index);
+            }
+        }
+        registry.services = services;
+        for (index, (integration, keys)) in integrations.into_iter().enumerate() {
+            for key in &keys {
+                registry.integration_by_key.insert(hash(key), (index, key == PLACEHOLDER_KEY));
+            }
+            registry.integrations.push(integration);
+        }
+        for (index, (token, secret)) in tokens.into_iter().enumerate() {
+            registry.token_by_hash.insert(hash(&secret), index);
+            registry.tokens.push(token);
+        }
+        registry
+    }
+
+    /// Every service, in the configuration's order.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// Every integration, in the configuration's order.
+    #[must_use]
+    pub fn integrations(&self) -> &[Integration] {
+        &self.integrations
+    }
+
+    /// Every token, in the configuration's order.
+    #[must_use]
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// The position in [`Registry::integrations`] of the owner of `routing_key`, and whether that key is the
+    /// placeholder. Looked up by hash: how long it takes says nothing about the keys.
+    #[must_use]
+    pub fn integration_by_key(&self, routing_key: &str) -> Option<(usize, bool)> {
+        self.integration_by_key.get(&hash(routing_key)).copied()
+    }
+
+    /// The position in [`Registry::tokens`] of `token`.
+    #[must_use]
+    pub fn token(&self, token: &str) -> Option<usize> {
+        self.token_by_hash.get(&hash(token)).copied()
+    }
+
+    /// The position in [`Registry::services`] of the active service with that id or alias.
+    ///
+    /// # Errors
+    /// When there is none, or it is inactive.
+    pub fn service(&self, reference: &str) -> Result<usize, ServiceProblem> {
+        match self.service_by_reference.get(reference) {
+            Some(&index) if self.services[index].active => Ok(index),
+            Some(_) => Err(ServiceProblem::Inactive),
+            None => {
+                let active = self.services.iter().filter(|service| service.active);
+                let known = active.flat_map(|service| service.aliases.iter().chain([&service.id]));
+                let near = nearest(reference, known.map(String::as_str));
+                let near = near.and_then(|reference| self.service_by_reference.get(reference));
+                Err(ServiceProblem::Unknown(near.map(|&index| self.services[index].id.clone())))
+            }
+        }
+    }
+
+    /// The severity of a new incident whose alert states none: the links of the chain after the payload and the
+    /// source's own map.
+    #[must_use]
+    pub fn default_severity(&self, service: &Service, integration: &Integration) -> Severity {
+        let chain = service.default_severity.or(integration.default_severity);
+        chain.or(self.default_severity).unwrap_or(Severity::Sev2)
+    }
+}
+
+fn hash(secret: &str) -> Hash {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(id: &str, aliases: &[&str], active: bool) -> Service {
+        Service {
+            id: id.into(),
+            name: id.into(),
+            description: String::new(),
+            aliases: aliases.iter().map(ToString::to_string).collect(),
+            default_severity: None,
+            active,
+        }
+    }
+
+    #[test]
+    fn a_service_is_found_by_id_and_alias_and_a_near_miss_is_suggested() {
+        let services = vec![service("SER-00001", &["web"], true), service("SER-00002", &[], false)];
+        let registry = Registry::new(services, vec![], vec![], Severity::Sev2);
+        assert_eq!(registry.service("SER-00001"), Ok(0));
+        assert_eq!(registry.service("web"), Ok(0));
+        assert_eq!(registry.service("SER-00002"), Err(ServiceProblem::Inactive));
+        assert_eq!(registry.service("SER-0001"), Err(ServiceProblem::Unknown(Some("SER-00001".into()))));
+        assert_eq!(registry.service("mail"), Err(ServiceProblem::Unknown(None)));
+    }
+}

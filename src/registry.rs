@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -88,14 +89,15 @@ pub struct Integration {
     pub formerly: Vec<String>,
     /// Requests a minute, on average; 0: any number.
     pub rate_per_minute: u32,
-    /// One of its live keys is the placeholder that everybody knows.
-    pub has_placeholder_key: bool,
 }
 
 impl fmt::Debug for Integration {
     /// Without the secrets, so that no log line can show one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Integration").field("name", &self.name).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Integration")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,11 +166,11 @@ type Hash = [u8; 32];
 /// The services, integrations and tokens, each found by what a request carries.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    services: Vec<Service>,
+    services: Vec<Arc<Service>>,
     service_by_reference: HashMap<String, usize>,
-    integrations: Vec<Integration>,
-    integration_by_key: HashMap<Hash, (usize, bool)>,
-    tokens: Vec<Token>,
+    integrations: Vec<Arc<Integration>>,
+    integration_by_key: HashMap<Hash, usize>,
+    tokens: Vec<Arc<Token>>,
     token_by_hash: HashMap<Hash, usize>,
     default_severity: Option<Severity>,
 }
@@ -189,58 +191,57 @@ impl Registry {
                 registry.service_by_reference.insert(reference.clone(), index);
             }
         }
-        registry.services = services;
+        registry.services = services.into_iter().map(Arc::new).collect();
         for (index, (integration, keys)) in integrations.into_iter().enumerate() {
             for key in &keys {
-                registry.integration_by_key.insert(hash(key), (index, key == PLACEHOLDER_KEY));
+                registry.integration_by_key.insert(hash(key), index);
             }
-            registry.integrations.push(integration);
+            registry.integrations.push(Arc::new(integration));
         }
         for (index, (token, secret)) in tokens.into_iter().enumerate() {
             registry.token_by_hash.insert(hash(&secret), index);
-            registry.tokens.push(token);
+            registry.tokens.push(Arc::new(token));
         }
         registry
     }
 
     /// Every service, in the configuration's order.
     #[must_use]
-    pub fn services(&self) -> &[Service] {
+    pub fn services(&self) -> &[Arc<Service>] {
         &self.services
     }
 
     /// Every integration, in the configuration's order.
     #[must_use]
-    pub fn integrations(&self) -> &[Integration] {
+    pub fn integrations(&self) -> &[Arc<Integration>] {
         &self.integrations
     }
 
     /// Every token, in the configuration's order.
     #[must_use]
-    pub fn tokens(&self) -> &[Token] {
+    pub fn tokens(&self) -> &[Arc<Token>] {
         &self.tokens
     }
 
-    /// The position in [`Registry::integrations`] of the owner of `routing_key`, and whether that key is the
-    /// placeholder. Looked up by hash: how long it takes says nothing about the keys.
+    /// The owner of `routing_key`. Looked up by hash: how long it takes says nothing about the keys.
     #[must_use]
-    pub fn integration_by_key(&self, routing_key: &str) -> Option<(usize, bool)> {
-        self.integration_by_key.get(&hash(routing_key)).copied()
+    pub fn integration(&self, routing_key: &str) -> Option<&Arc<Integration>> {
+        self.integration_by_key.get(&hash(routing_key)).map(|&index| &self.integrations[index])
     }
 
-    /// The position in [`Registry::tokens`] of `token`.
+    /// Who bears `token`.
     #[must_use]
-    pub fn token(&self, token: &str) -> Option<usize> {
-        self.token_by_hash.get(&hash(token)).copied()
+    pub fn token(&self, token: &str) -> Option<&Arc<Token>> {
+        self.token_by_hash.get(&hash(token)).map(|&index| &self.tokens[index])
     }
 
-    /// The position in [`Registry::services`] of the active service with that id or alias.
+    /// The active service with that id or alias.
     ///
     /// # Errors
     /// When there is none, or it is inactive.
-    pub fn service(&self, reference: &str) -> Result<usize, ServiceProblem> {
+    pub fn service(&self, reference: &str) -> Result<&Arc<Service>, ServiceProblem> {
         match self.service_by_reference.get(reference) {
-            Some(&index) if self.services[index].active => Ok(index),
+            Some(&index) if self.services[index].active => Ok(&self.services[index]),
             Some(_) => Err(ServiceProblem::Inactive),
             None => {
                 let active = self.services.iter().filter(|service| service.active);
@@ -284,8 +285,8 @@ mod tests {
     fn a_service_is_found_by_id_and_alias_and_a_near_miss_is_suggested() {
         let services = vec![service("SER-00001", &["web"], true), service("SER-00002", &[], false)];
         let registry = Registry::new(services, vec![], vec![], Severity::Sev2);
-        assert_eq!(registry.service("SER-00001"), Ok(0));
-        assert_eq!(registry.service("web"), Ok(0));
+        assert_eq!(registry.service("SER-00001").unwrap().id, "SER-00001");
+        assert_eq!(registry.service("web").unwrap().id, "SER-00001");
         assert_eq!(registry.service("SER-00002"), Err(ServiceProblem::Inactive));
         assert_eq!(registry.service("SER-0001"), Err(ServiceProblem::Unknown(Some("SER-00001".into()))));
         assert_eq!(registry.service("mail"), Err(ServiceProblem::Unknown(None)));

@@ -1,8 +1,16 @@
 //! What Firebell is about, and nothing else: alerts, incidents, severities, statuses and their rules. Pure: no I/O,
 //! no clock, no SQL, no HTTP.
 
+mod alert;
+mod fields;
+mod incident;
+mod number;
 mod severity;
 mod status;
 
+pub use alert::{Alert, AlertLimits};
+pub use fields::{Fields, TextRule, Warning};
+pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
+pub use number::Number;
 pub use severity::Severity;
 pub use status::Status;

@@ -1,0 +1,175 @@
+//! Reading fields out of a JSON object: every error of every field is found, none stops the search.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, FieldError, nearest};
+use crate::json::{Json, Member};
+
+/// Warnings in one answer; a body can hold more strange members than anybody would read about.
+const MAX_WARNINGS: usize = 20;
+
+/// Something that was accepted, but not as the sender may think.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// The field as the sender wrote it.
+    pub field: String,
+    /// Machine-readable: `unknown_field`, `empty_field`, `unknown_service`, `inactive_service`, `metadata_dropped`,
+    /// `more_warnings`.
+    pub code: String,
+    /// What was done instead, to follow the field's name in a sentence.
+    pub message: String,
+}
+
+impl Warning {
+    /// A warning; `message` reads on from the field's name.
+    pub fn new(field: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
+        Self { field: field.into(), code: code.into(), message: message.into() }
+    }
+}
+
+/// What a text field may hold, in Unicode scalar values.
+#[derive(Clone, Copy)]
+pub struct TextRule {
+    /// White space around it does not count and is not kept.
+    pub trim: bool,
+    /// The fewest characters.
+    pub min: usize,
+    /// The most characters.
+    pub max: usize,
+}
+
+/// The members of one object, taken field by field; what is wrong piles up.
+pub struct Fields<'a> {
+    members: Vec<Member<'a>>,
+    known: Vec<&'static str>,
+    /// What is wrong so far.
+    pub errors: Vec<FieldError>,
+    /// What was accepted with a reservation so far.
+    pub warnings: Vec<Warning>,
+}
+
+impl<'a> Fields<'a> {
+    /// Starts on the members of an object.
+    #[must_use]
+    pub fn new(members: Vec<Member<'a>>) -> Self {
+        Self { members, known: Vec::new(), errors: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Notes an error.
+    pub fn error(&mut self, field: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        self.errors.push(FieldError::new(field, code, message));
+    }
+
+    /// Takes a field that may be absent. `null` means absent, and so does `""`, with a warning.
+    pub fn optional(&mut self, name: &'static str) -> Option<Json<'a>> {
+        match self.take(name)? {
+            Json::Null => None,
+            Json::String(text) if text.is_empty() => {
+                let message = "is empty and was taken as absent; leave it out, or send null";
+                self.warnings.push(Warning::new(name, "empty_field", message));
+                None
+            }
+            value => Some(value),
+        }
+    }
+
+    /// Takes a text that must be there.
+    pub fn required_text(&mut self, name: &'static str, rule: TextRule) -> Option<String> {
+        match self.take(name) {
+            None | Some(Json::Null) => {
+                self.error(name, "required", "is required");
+                None
+            }
+            Some(value) => self.check_text(name, value, rule),
+        }
+    }
+
+    /// Takes a text that may be absent, as in [`Fields::optional`].
+    pub fn optional_text(&mut self, name: &'static str, rule: TextRule) -> Option<String> {
+        let value = self.optional(name)?;
+        self.check_text(name, value, rule)
+    }
+
+    /// Takes a text that may be absent, but, if it is there, not empty.
+    pub fn optional_key(&mut self, name: &'static str, rule: TextRule) -> Option<String> {
+        match self.take(name)? {
+            Json::Null => None,
+            value => self.check_text(name, value, rule),
+        }
+    }
+
+    /// Takes one of a list of names, as in [`Fields::optional`]; `parse` knows them.
+    pub fn optional_name<T>(
+        &mut self,
+        name: &'static str,
+        names: &[&'static str],
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.optional(name)?;
+        let Json::String(given) = value else {
+            self.wrong_type(name, "a string", &value);
+            return None;
+        };
+        let parsed = parse(&given);
+        if parsed.is_none() {
+            let mut message = format!("must be one of {}", names.join(", "));
+            if let Some(near) = nearest(&given, names.iter().copied()) {
+                message.push_str(&format!("; did you mean {near}?"));
+            }
+            self.error(name, "not_in_list", message);
+        }
+        parsed
+    }
+
+    /// Notes that a field has the wrong type.
+    pub fn wrong_type(&mut self, name: impl Into<String>, expected: &str, value: &Json<'_>) {
+        self.error(name, "wrong_type", format!("must be {expected}, not {}", value.type_name()));
+    }
+
+    /// Ends the reading: members that nobody took are named in warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong, if anything is.
+    pub fn finish(mut self) -> Result<Vec<Warning>, Error> {
+        if !self.errors.is_empty() {
+            return Err(Error::fields(self.errors));
+        }
+        for (name, _) in self.members.iter().take(MAX_WARNINGS) {
+            let shown: String = name.chars().take(64).collect();
+            let mut message = String::from("is not a known field and was ignored");
+            if let Some(near) = nearest(name, self.known.iter().copied()) {
+                message.push_str(&format!("; did you mean {near}?"));
+            }
+            self.warnings.push(Warning::new(shown, "unknown_field", message));
+        }
+        if let Some(more @ 1..) = self.members.len().checked_sub(MAX_WARNINGS) {
+            let message = format!("has {more} more unknown fields that were ignored");
+            self.warnings.push(Warning::new("body", "more_warnings", message));
+        }
+        Ok(self.warnings)
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Json<'a>> {
+        self.known.push(name);
+        let position = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(position).1)
+    }
+
+    fn check_text(&mut self, name: &'static str, value: Json<'a>, rule: TextRule) -> Option<String> {
+        let Json::String(text) = value else {
+            self.wrong_type(name, "a string", &value);
+            return None;
+        };
+        let kept = if rule.trim { text.trim() } else { &text };
+        let length = kept.chars().count();
+        if length == 0 && rule.min > 0 {
+            self.error(name, "empty", format!("is empty; {}–{} characters are expected", rule.min, rule.max));
+            None
+        } else if length > rule.max {
+            self.error(name, "too_long", format!("is {length} characters; the limit is {}", rule.max));
+            None
+        } else {
+            Some(kept.to_owned())
+        }
+    }
+}

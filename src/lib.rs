@@ -4,3 +4,4 @@ pub mod error;
 pub mod json;
 pub mod model;
 pub mod registry;
+pub mod store;

@@ -4,9 +4,11 @@
 mod alert;
 mod fields;
 mod incident;
+pub mod metadata;
 mod number;
 mod severity;
 mod status;
+pub mod timeline;
 
 pub use alert::{Alert, AlertLimits};
 pub use fields::{Fields, TextRule, Warning};

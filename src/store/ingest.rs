@@ -1,0 +1,371 @@
+//! Deduplication: what an alert does to the incidents of its integration.
+//!
+//! | the alert's key | the alert | what happens |
+//! |---|---|---|
+//! | none | any | creates (a `resolved` one already resolved) |
+//! | held by nobody | not resolved | creates |
+//! | held by nobody | resolved | `on_unknown_resolve`: creates it resolved, or is ignored |
+//! | held, open | not resolved | updates; the status only ever moves forward |
+//! | held, open | resolved | resolves |
+//! | held, resolved | not resolved | re-opens (under `after_resolve = "new"` a resolved incident holds nothing) |
+//! | held, resolved | resolved | updates or repeats |
+
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::idempotency::{self, IdempotencyKey};
+use super::tx::{Failure, NewEntry, Tx};
+use super::writer::Done;
+use crate::error::{Error, FieldError};
+use crate::json::quoted;
+use crate::model::{Alert, Change, EntryKind, Number, Outcome, Report, Severity, Status, Warning, metadata};
+use crate::registry::{AfterResolve, Integration, OnUnknownResolve, Service};
+
+/// The alerts of one body, which are stored together or not at all.
+#[derive(Debug)]
+pub struct Ingest {
+    /// Who sent them; the scope of their dedup keys.
+    pub integration: Arc<Integration>,
+    /// Each with what it needs from the configuration.
+    pub alerts: Vec<Placed>,
+    /// The most metadata keys that an incident may have.
+    pub metadata_keys: usize,
+    /// Makes a retry safe.
+    pub idempotency: Option<IdempotencyKey>,
+    /// Roll back instead of committing.
+    pub dry_run: bool,
+}
+
+/// An alert, and where the configuration puts it.
+#[derive(Debug)]
+pub struct Placed {
+    /// The alert.
+    pub alert: Alert,
+    /// Its service and, should it create an incident without stating a severity, that of the chain. Otherwise what is
+    /// wrong with the service, which refuses a creation and only a creation.
+    pub place: Result<(Arc<Service>, Severity), FieldError>,
+    /// What the sender should know; the writer may add to it.
+    pub warnings: Vec<Warning>,
+}
+
+/// The incident that holds an alert's key, as far as an update concerns it.
+struct Holder {
+    id: i64,
+    service: i64,
+    status: Status,
+    severity: Severity,
+    occurrences: i64,
+    entries: i64,
+    repeat_event: Option<i64>,
+    title: String,
+    description: Option<String>,
+    source_url: Option<String>,
+    metadata: String,
+}
+
+/// Stores the alerts of one body.
+pub fn ingest_tx(tx: &mut Tx<'_>, body: &Ingest, kept_keys: u32) -> Result<Done, Failure> {
+    let integration = tx.integration(&body.integration.name)?;
+    let scope = || format!("integration:{integration}");
+    if let Some(key) = &body.idempotency
+        && let Some(reports) = idempotency::find_tx(tx, &scope(), key)?
+    {
+        return Ok(Done::Ingested { reports, replayed: true });
+    }
+    let mut reports = Vec::with_capacity(body.alerts.len());
+    for placed in &body.alerts {
+        reports.push(alert_tx(tx, body, integration, placed)?);
+    }
+    if let Some(key) = &body.idempotency {
+        idempotency::keep_tx(tx, &scope(), key, &reports, kept_keys)?;
+    }
+    if body.dry_run {
+        for report in reports.iter_mut().filter(|report| report.outcome == Outcome::Created) {
+            report.incident_number = None;
+        }
+    }
+    Ok(Done::Ingested { reports, replayed: false })
+}
+
+fn alert_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) -> Result<Report, Failure> {
+    let alert = &placed.alert;
+    let Some(key) = &alert.dedup_key else {
+        return create_tx(tx, body, integration, placed);
+    };
+    let mut holder = find_holder_tx(tx, integration, key)?;
+    if let Some(Holder { id, status: Status::Resolved, .. }) = holder
+        && body.integration.after_resolve == AfterResolve::New
+    {
+        // It was resolved while the configuration still said "reopen".
+        let sql = "UPDATE incident SET holds_key = 0 WHERE id = ?1";
+        tx.connection.prepare_cached(sql)?.execute([id])?;
+        holder = None;
+    }
+    match holder {
+        Some(holder) => update_tx(tx, body, placed, holder),
+        None if alert.status == Status::Resolved
+            && body.integration.on_unknown_resolve == OnUnknownResolve::Ignore =>
+        {
+            Ok(ignored(placed))
+        }
+        None => create_tx(tx, body, integration, placed),
+    }
+}
+
+fn ignored(placed: &Placed) -> Report {
+    Report {
+        outcome: Outcome::Ignored,
+        incident_number: None,
+        status: None,
+        severity: None,
+        service_id: None,
+        dedup_key: placed.alert.dedup_key.clone(),
+        occurrences: 0,
+        warnings: placed.warnings.clone(),
+    }
+}
+
+fn find_holder_tx(tx: &Tx<'_>, integration: i64, key: &str) -> rusqlite::Result<Option<Holder>> {
+    let sql = "SELECT id, service, status, severity, occurrences, entries, repeat_event,
+                      title, description, source_url, metadata
+               FROM incident WHERE integration = ?1 AND dedup_key = ?2 AND holds_key = 1";
+    let holder = |row: &Row<'_>| {
+        Ok(Holder {
+            id: row.get(0)?,
+            service: row.get(1)?,
+            status: Status::from_stored(row.get(2)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            severity: Severity::from_stored(row.get(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            occurrences: row.get(4)?,
+            entries: row.get(5)?,
+            repeat_event: row.get(6)?,
+            title: row.get(7)?,
+            description: row.get(8)?,
+            source_url: row.get(9)?,
+            metadata: row.get(10)?,
+        })
+    };
+    tx.connection.prepare_cached(sql)?.query_row(params![integration, key], holder).optional()
+}
+
+fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) -> Result<Report, Failure> {
+    let alert = &placed.alert;
+    // First of all, since a refusal must not have written anything.
+    let (service, default_severity) = match &placed.place {
+        Ok((service, severity)) => (service, *severity),
+        Err(problem) => return Err(Error::fields(vec![problem.clone()]).into()),
+    };
+    let service_row = tx.service(&service.id, &service.name)?;
+    let severity = alert.severity.unwrap_or(default_severity);
+    let resolved = alert.status == Status::Resolved;
+    let holds_key =
+        alert.dedup_key.is_some() && !(resolved && body.integration.after_resolve == AfterResolve::New);
+    let number = tx.next_number();
+    let sql = "INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries,
+                   created_at, updated_at, last_seen_at, resolved_at, title, dedup_key, description, source_url,
+                   metadata, resolved_by)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 1, ?7, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        number.to_row_id(),
+        integration,
+        service_row,
+        alert.status.to_stored(),
+        severity.to_stored(),
+        holds_key,
+        tx.now_ms,
+        resolved.then_some(tx.now_ms),
+        alert.title,
+        alert.dedup_key,
+        alert.description,
+        alert.source_url,
+        metadata::of_new(&alert.metadata),
+        resolved.then(|| actor_name(&body.integration)),
+    ])?;
+    let entry = NewEntry { kind: EntryKind::Created, actor: None, message: None, changes: &[] };
+    tx.append(number.to_row_id(), 0, &entry)?;
+    Ok(Report {
+        outcome: Outcome::Created,
+        incident_number: Some(number.to_string()),
+        status: Some(alert.status),
+        severity: Some(severity),
+        service_id: Some(service.id.clone()),
+        dedup_key: alert.dedup_key.clone(),
+        occurrences: 1,
+        warnings: placed.warnings.clone(),
+    })
+}
+
+/// How an integration is named where a person could stand.
+fn actor_name(integration: &Integration) -> String {
+    format!("integration:{}", integration.name)
+}
+
+fn update_tx(tx: &mut Tx<'_>, body: &Ingest, placed: &Placed, mut holder: Holder) -> Result<Report, Failure> {
+    let mut warnings = placed.warnings.clone();
+    let was = holder.status;
+    let changes = apply_tx(tx, body, placed, &mut holder, &mut warnings)?;
+    holder.occurrences += 1;
+    let outcome = match (was, holder.status) {
+        (Status::Resolved, now) if now != Status::Resolved => Outcome::Reopened,
+        (before, Status::Resolved) if before != Status::Resolved => Outcome::Resolved,
+        _ if changes.is_empty() => Outcome::Repeated,
+        _ => Outcome::Updated,
+    };
+    if outcome == Outcome::Repeated {
+        repeat_tx(tx, &mut holder)?;
+    } else {
+        let kind = match outcome {
+            Outcome::Reopened => EntryKind::Reopened,
+            Outcome::Resolved => EntryKind::Resolved,
+            _ if was != holder.status => EntryKind::StatusChanged,
+            _ => EntryKind::Updated,
+        };
+        let entry = NewEntry { kind, actor: None, message: None, changes: &changes };
+        (holder.entries, _) = tx.append(holder.id, holder.entries, &entry)?;
+        write_tx(tx, &holder)?;
+        turn_tx(tx, body, holder.id, outcome)?;
+    }
+    Ok(Report {
+        outcome,
+        incident_number: Some(Number::from_row_id(holder.id).to_string()),
+        status: Some(holder.status),
+        severity: Some(holder.severity),
+        service_id: Some(tx.service_key(holder.service)?),
+        dedup_key: placed.alert.dedup_key.clone(),
+        occurrences: holder.occurrences,
+        warnings,
+    })
+}
+
+/// Takes into `holder` what the alert says and returns what that changed.
+fn apply_tx(
+    tx: &mut Tx<'_>,
+    body: &Ingest,
+    placed: &Placed,
+    holder: &mut Holder,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Change>, Failure> {
+    let alert = &placed.alert;
+    let mut changes = Vec::new();
+    let mut change = |field: &str, from: String, to: String| {
+        changes.push(Change { field: field.into(), from, to });
+    };
+    let optional = |text: &Option<String>| text.as_deref().map_or_else(|| "null".into(), quoted);
+
+    let status = next_status(holder.status, alert.status);
+    if status != holder.status {
+        change("status", quoted(holder.status.as_str()), quoted(status.as_str()));
+        holder.status = status;
+    }
+    if alert.title != holder.title {
+        change("title", quoted(&holder.title), quoted(&alert.title));
+        holder.title.clone_from(&alert.title);
+    }
+    if alert.description.is_some() && alert.description != holder.description {
+        change("description", optional(&holder.description), optional(&alert.description));
+        holder.description.clone_from(&alert.description);
+    }
+    if let Some(severity) = alert.severity.filter(|severity| *severity != holder.severity) {
+        change("severity", quoted(holder.severity.as_str()), quoted(severity.as_str()));
+        holder.severity = severity;
+    }
+    match &placed.place {
+        Ok((service, _)) => {
+            let row = tx.service(&service.id, &service.name)?;
+            if row != holder.service {
+                change("service_id", quoted(&tx.service_key(holder.service)?), quoted(&service.id));
+                holder.service = row;
+            }
+        }
+        Err(problem) => {
+            let message = format!("{}; the incident stays with its service", problem.message);
+            warnings.push(Warning::new(&problem.field, problem.code, message));
+        }
+    }
+    if alert.source_url.is_some() && alert.source_url != holder.source_url {
+        change("source_url", optional(&holder.source_url), optional(&alert.source_url));
+        holder.source_url.clone_from(&alert.source_url);
+    }
+    if let Some(merged) = metadata::merge(&holder.metadata, &alert.metadata, body.metadata_keys) {
+        holder.metadata = merged.metadata;
+        changes.extend(merged.changes);
+        warnings.extend(merged.dropped.into_iter().map(|key| {
+            let message = format!(
+                "was dropped: an incident keeps {} keys, and this alert brought newer ones",
+                body.metadata_keys
+            );
+            Warning::new(format!("metadata.{key}"), "metadata_dropped", message)
+        }));
+    }
+    Ok(changes)
+}
+
+/// Where an alert moves an incident: never backwards while it is open.
+fn next_status(now: Status, alert: Status) -> Status {
+    match (now, alert) {
+        (_, Status::Resolved) => Status::Resolved,
+        (Status::Resolved, reopened) => reopened,
+        (Status::New, Status::Investigating) => Status::Investigating,
+        (now, _) => now,
+    }
+}
+
+/// A POST that changed nothing joins the run of repeats, or begins one.
+fn repeat_tx(tx: &Tx<'_>, holder: &mut Holder) -> rusqlite::Result<()> {
+    match holder.repeat_event {
+        Some(event) => {
+            let sql = "UPDATE event SET count = count + 1, last_at = ?2 WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([event, tx.now_ms])?;
+        }
+        None => {
+            let entry = NewEntry { kind: EntryKind::Repeated, actor: None, message: None, changes: &[] };
+            let (entries, event) = tx.append(holder.id, holder.entries, &entry)?;
+            holder.entries = entries;
+            holder.repeat_event = Some(event);
+        }
+    }
+    let sql = "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, entries = ?4, repeat_event = ?5 WHERE id = ?1";
+    let Holder { id, occurrences, entries, repeat_event, .. } = &*holder;
+    tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms, entries, repeat_event])?;
+    Ok(())
+}
+
+fn write_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
+    let sql = "UPDATE incident SET service = ?2, status = ?3, severity = ?4, occurrences = ?5, entries = ?6,
+                   repeat_event = NULL, updated_at = ?7, last_seen_at = ?7, title = ?8, description = ?9,
+                   source_url = ?10, metadata = ?11
+               WHERE id = ?1";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        holder.id,
+        holder.service,
+        holder.status.to_stored(),
+        holder.severity.to_stored(),
+        holder.occurrences,
+        holder.entries,
+        tx.now_ms,
+        holder.title,
+        holder.description,
+        holder.source_url,
+        holder.metadata,
+    ])?;
+    Ok(())
+}
+
+/// What resolving and re-opening do beyond the status.
+fn turn_tx(tx: &Tx<'_>, body: &Ingest, id: i64, outcome: Outcome) -> rusqlite::Result<()> {
+    match outcome {
+        Outcome::Resolved => {
+            let sql = "UPDATE incident SET resolved_at = ?2, resolved_by = ?3, holds_key = ?4 WHERE id = ?1";
+            let holds_key = body.integration.after_resolve == AfterResolve::Reopen;
+            let by = actor_name(&body.integration);
+            tx.connection.prepare_cached(sql)?.execute(params![id, tx.now_ms, by, holds_key])?;
+        }
+        Outcome::Reopened => {
+            let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
+                           acknowledged_by = NULL WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([id])?;
+        }
+        _ => {}
+    }
+    Ok(())
+}

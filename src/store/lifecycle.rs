@@ -1,0 +1,201 @@
+//! What people do to an incident: move its status, acknowledge it.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::read;
+use super::tx::{Failure, NewEntry, Tx};
+use super::writer::Done;
+use crate::error::{Details, Error, Kind};
+use crate::json::quoted;
+use crate::model::{Change, EntryKind, Number, Status};
+
+/// A person moves an incident.
+#[derive(Debug)]
+pub struct SetStatus {
+    /// Which incident.
+    pub number: Number,
+    /// Where to.
+    pub to: Status,
+    /// What the person says to it.
+    pub comment: Option<String>,
+    /// Who.
+    pub caller: String,
+}
+
+/// A person takes an incident.
+#[derive(Debug)]
+pub struct Acknowledge {
+    /// Which incident.
+    pub number: Number,
+    /// Who.
+    pub caller: String,
+}
+
+struct Current {
+    status: Status,
+    entries: i64,
+    holds_key: bool,
+    integration: Option<i64>,
+    dedup_key: Option<String>,
+    acknowledged_by: Option<String>,
+    assigned_to: Option<String>,
+}
+
+/// Moves an incident along the status machine.
+pub fn set_status_tx(tx: &mut Tx<'_>, change: &SetStatus) -> Result<Done, Failure> {
+    let id = change.number.to_row_id();
+    let current = current_tx(tx, change.number)?;
+    if !current.status.may_become(change.to) {
+        return Err(invalid_transition(change, current.status).into());
+    }
+    let reopens = current.status == Status::Resolved && change.to.is_open();
+    if reopens && !current.holds_key {
+        check_key_is_free_tx(tx, &current)?;
+    }
+    move_tx(tx, id, &current, change)?;
+    read::incident(tx.connection, change.number)?.map(written).ok_or_else(|| not_found(change.number).into())
+}
+
+/// Stamps time and caller; assigns the caller if nobody is; lifts `new` to `investigating`.
+pub fn acknowledge_tx(tx: &mut Tx<'_>, acknowledge: &Acknowledge) -> Result<Done, Failure> {
+    let Acknowledge { number, caller } = acknowledge;
+    let current = current_tx(tx, *number)?;
+    if !current.status.is_open() {
+        let message =
+            format!("{number} is {}; only an open incident can be acknowledged", current.status.as_str());
+        return Err(Error::new(Kind::InvalidTransition, message).with(allowed_from(current.status)).into());
+    }
+    if let Some(by) = &current.acknowledged_by {
+        let message = format!("{number} was already acknowledged by {by}");
+        return Err(Error::new(Kind::AlreadyAcknowledged, message).into());
+    }
+    let mut changes = Vec::new();
+    let status = if current.status == Status::New {
+        changes.push(status_change(Status::New, Status::Investigating));
+        Status::Investigating
+    } else {
+        current.status
+    };
+    if current.assigned_to.is_none() {
+        changes.push(Change { field: "assigned_to".into(), from: "null".into(), to: quoted(caller) });
+    }
+    let entry =
+        NewEntry { kind: EntryKind::Acknowledged, actor: Some(caller), message: None, changes: &changes };
+    let (entries, _) = tx.append(number.to_row_id(), current.entries, &entry)?;
+    let sql = "UPDATE incident SET status = ?2, acknowledged_at = ?3, acknowledged_by = ?4,
+                   assigned_to = coalesce(assigned_to, ?4), updated_at = ?3, entries = ?5, repeat_event = NULL
+               WHERE id = ?1";
+    tx.connection.prepare_cached(sql)?.execute(params![
+        number.to_row_id(),
+        status.to_stored(),
+        tx.now_ms,
+        caller,
+        entries
+    ])?;
+    read::incident(tx.connection, *number)?.map(written).ok_or_else(|| not_found(*number).into())
+}
+
+/// Closes an incident that has been resolved for long enough.
+pub fn close_tx(tx: &Tx<'_>, number: Number) -> Result<(), Failure> {
+    let current = current_tx(tx, number)?;
+    let change = SetStatus { number, to: Status::Closed, comment: None, caller: "system".into() };
+    Ok(move_tx(tx, number.to_row_id(), &current, &change)?)
+}
+
+/// The answer for a number that no incident has.
+pub fn not_found(number: Number) -> Error {
+    Error::new(Kind::NotFound, format!("there is no incident {number}"))
+}
+
+fn written(incident: crate::model::Incident) -> Done {
+    Done::Incident(Box::new(incident))
+}
+
+fn current_tx(tx: &Tx<'_>, number: Number) -> Result<Current, Failure> {
+    let sql = "SELECT status, entries, holds_key, integration, dedup_key, acknowledged_by, assigned_to
+               FROM incident WHERE id = ?1";
+    let current = |row: &Row<'_>| {
+        Ok(Current {
+            status: Status::from_stored(row.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            entries: row.get(1)?,
+            holds_key: row.get(2)?,
+            integration: row.get(3)?,
+            dedup_key: row.get(4)?,
+            acknowledged_by: row.get(5)?,
+            assigned_to: row.get(6)?,
+        })
+    };
+    let found = tx.connection.prepare_cached(sql)?.query_row([number.to_row_id()], current).optional()?;
+    found.ok_or_else(|| not_found(number).into())
+}
+
+/// A re-opened incident takes its key back, unless another one has it by now.
+fn check_key_is_free_tx(tx: &Tx<'_>, current: &Current) -> Result<(), Failure> {
+    let sql = "SELECT id FROM incident WHERE integration = ?1 AND dedup_key = ?2 AND holds_key = 1";
+    let by_key = params![current.integration, current.dedup_key];
+    let holder = tx.connection.prepare_cached(sql)?.query_row(by_key, |row| row.get(0)).optional()?;
+    match holder.map(|id| Number::from_row_id(id).to_string()) {
+        None => Ok(()),
+        Some(holder) => {
+            let message =
+                format!("{holder} has the same dedup_key and is still open; resolve or close that one first");
+            Err(Error::new(Kind::InvalidTransition, message).with(Details::Holder(holder)).into())
+        }
+    }
+}
+
+fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusqlite::Result<()> {
+    let reopens = current.status == Status::Resolved && change.to.is_open();
+    let kind = match change.to {
+        Status::Resolved => EntryKind::Resolved,
+        Status::Closed => EntryKind::Closed,
+        _ if reopens => EntryKind::Reopened,
+        _ => EntryKind::StatusChanged,
+    };
+    let changes = [status_change(current.status, change.to)];
+    let message = change.comment.as_deref();
+    let entry = NewEntry { kind, actor: Some(&change.caller), message, changes: &changes };
+    let (entries, _) = tx.append(id, current.entries, &entry)?;
+    let sql =
+        "UPDATE incident SET status = ?2, updated_at = ?3, entries = ?4, repeat_event = NULL WHERE id = ?1";
+    tx.connection.prepare_cached(sql)?.execute([id, change.to.to_stored(), tx.now_ms, entries])?;
+    match kind {
+        // Whether it still holds its key is for the next alert to decide: that depends on the integration.
+        EntryKind::Resolved => {
+            let sql = "UPDATE incident SET resolved_at = ?2, resolved_by = ?3 WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute(params![id, tx.now_ms, change.caller])?;
+        }
+        EntryKind::Closed => {
+            let sql = "UPDATE incident SET closed_at = ?2, holds_key = 0 WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([id, tx.now_ms])?;
+        }
+        EntryKind::Reopened => {
+            let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
+                           acknowledged_by = NULL, holds_key = (dedup_key IS NOT NULL) WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([id])?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn status_change(from: Status, to: Status) -> Change {
+    Change { field: "status".into(), from: quoted(from.as_str()), to: quoted(to.as_str()) }
+}
+
+fn allowed_from(status: Status) -> Details {
+    Details::Allowed(status.allowed().into_iter().map(Status::as_str).collect())
+}
+
+fn invalid_transition(change: &SetStatus, from: Status) -> Error {
+    let SetStatus { number, to, .. } = change;
+    let message = match from.allowed().as_slice() {
+        [] => format!("{number} is {from}; a closed incident stays closed"),
+        _ if from == *to => format!("{number} is {from} already"),
+        allowed => {
+            let allowed: Vec<_> = allowed.iter().map(|status| status.as_str()).collect();
+            format!("{number} is {from} and cannot become {to}; it can become {}", allowed.join(", "))
+        }
+    };
+    Error::new(Kind::InvalidTransition, message).with(allowed_from(from))
+}

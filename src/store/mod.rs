@@ -1,0 +1,232 @@
+//! The durable store: one SQLite file, one thread that writes it, a few connections that read it.
+//!
+//! The only place that knows SQL. Its interface is some dozen named operations on domain types; none shows SQL or a
+//! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
+
+mod idempotency;
+mod ingest;
+mod lifecycle;
+mod lock;
+mod read;
+mod schema;
+mod tx;
+mod upkeep;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::model::{Entry, Incident, Number, Report};
+pub use idempotency::IdempotencyKey;
+pub use ingest::{Ingest, Placed};
+pub use lifecycle::{Acknowledge, SetStatus, not_found};
+use lock::Lock;
+pub use read::{ListQuery, Page};
+pub use tx::Names;
+pub use writer::WriterLimits;
+use writer::{Done, Job, Writer};
+
+/// Timeline entries that come with one incident.
+const TIMELINE_SHOWN: i64 = 100;
+
+/// Why a store could not be opened: what, where, and what to do about it.
+#[derive(Debug)]
+pub struct OpenError(pub(crate) String);
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file.
+    pub path: PathBuf,
+    /// Make it if there is none.
+    pub create: bool,
+    /// Bounds of the writer.
+    pub writer: WriterLimits,
+    /// Connections that read at once.
+    pub readers: u32,
+    /// How long a request waits for the disk before it is told so.
+    pub timeout: Duration,
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    /// `None` once it is closed.
+    writer: RwLock<Option<Writer>>,
+    readers: r2d2::Pool<SqliteConnectionManager>,
+    timeout: Duration,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Opens the file, making or migrating it where that is called for, and starts the writer.
+    ///
+    /// # Errors
+    /// When another process serves it, it is not ours, or the disk does not let us.
+    pub fn open(options: &Options, clock: Clock) -> Result<Self, OpenError> {
+        let lock = Lock::take(&options.path)?;
+        let connection = schema::open_for_writing(&options.path, options.create)?;
+        let manager = SqliteConnectionManager::file(&options.path)
+            .with_flags(schema::reading_flags())
+            .with_init(schema::set_up_reader);
+        let readers = r2d2::Pool::builder()
+            .max_size(options.readers)
+            .min_idle(Some(1))
+            .connection_timeout(options.timeout)
+            .build(manager)
+            .map_err(|error| {
+                OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
+            })?;
+        let writer = Writer::start(connection, clock, options.writer)?;
+        Ok(Self { writer: RwLock::new(Some(writer)), readers, timeout: options.timeout, _lock: lock })
+    }
+
+    /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
+    /// are those of an earlier request with the same idempotency key.
+    ///
+    /// # Errors
+    /// By our rules, or because the store cannot take it now.
+    pub async fn ingest(&self, body: Ingest) -> Result<(Vec<Report>, bool), Error> {
+        match self.write(Job::Ingest(body)).await? {
+            Done::Ingested { reports, replayed } => Ok((reports, replayed)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Moves an incident along the status machine.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_transition`, or because the store cannot take it now.
+    pub async fn set_status(&self, change: SetStatus) -> Result<Incident, Error> {
+        self.write_incident(Job::SetStatus(change)).await
+    }
+
+    /// Acknowledges an incident.
+    ///
+    /// # Errors
+    /// `not_found`, `already_acknowledged`, `invalid_transition`, or because the store cannot take it now.
+    pub async fn acknowledge(&self, acknowledge: Acknowledge) -> Result<Incident, Error> {
+        self.write_incident(Job::Acknowledge(acknowledge)).await
+    }
+
+    /// Takes over the names of the configuration.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn learn(&self, names: Names) -> Result<(), Error> {
+        self.write(Job::Learn(names)).await.map(|_| ())
+    }
+
+    /// Writes something, to see whether that reaches the disk.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn pulse(&self) -> Result<(), Error> {
+        self.write(Job::Pulse).await.map(|_| ())
+    }
+
+    /// Does what is due without being asked: closes what has been resolved for `close_resolved_after_ms` (0: never),
+    /// forgets expired idempotency keys. In short transactions, so that no POST waits long.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn upkeep(&self, close_resolved_after_ms: i64) -> Result<(), Error> {
+        while let Done::More = self.write(Job::Upkeep { close_resolved_after_ms }).await? {}
+        Ok(())
+    }
+
+    /// One incident with its newest timeline entries, newest first, and how many entries there are.
+    ///
+    /// # Errors
+    /// `not_found`, or because the store cannot be read now.
+    pub async fn incident(&self, number: Number) -> Result<(Incident, Vec<Entry>, i64), Error> {
+        self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            let Some(incident) = read::incident(&snapshot, number)? else { return Ok(None) };
+            let (entries, total) = read::timeline(&snapshot, number, TIMELINE_SHOWN)?;
+            Ok(Some((incident, entries, total)))
+        })
+        .await?
+        .ok_or_else(|| not_found(number))
+    }
+
+    /// A page of incidents, newest first.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
+        self.read(move |connection| read::list(connection, &query)).await
+    }
+
+    /// Whether the writer has died, which only a bug does to it.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.writer.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Writer::is_dead)
+    }
+
+    /// Takes no more writes, finishes those that wait, and closes the file. Blocks until that is done.
+    pub fn close(&self) {
+        let writer = self.writer.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            writer.stop();
+        }
+    }
+
+    async fn write_incident(&self, job: Job) -> Result<Incident, Error> {
+        match self.write(job).await? {
+            Done::Incident(incident) => Ok(*incident),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn write(&self, job: Job) -> Result<Done, Error> {
+        let answer = match &*self.writer.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(writer) => writer.submit(job)?,
+            None => {
+                let message = "Firebell is shutting down; nothing was stored, send it again";
+                return Err(Error::new(Kind::ShuttingDown, message));
+            }
+        };
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(writer::gone()),
+            Err(_) => Err(Error::new(
+                Kind::StorageUnavailable,
+                "the disk did not answer in time; this was not acknowledged, though it may yet be stored: \
+                 send it again with a dedup_key or an Idempotency-Key",
+            )),
+        }
+    }
+
+    /// Runs a query on a pooled connection, off the threads that serve.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let pool = self.readers.clone();
+        let unreadable = || Error::new(Kind::StorageUnavailable, "the store could not be read; try again");
+        let task = tokio::task::spawn_blocking(move || {
+            let mut connection = pool.get().map_err(|error| unreadable().caused_by(error))?;
+            query(&mut connection).map_err(|error| unreadable().caused_by(error))
+        });
+        task.await.map_err(Error::internal)?
+    }
+}
+
+fn unexpected(done: &Done) -> Error {
+    Error::internal(format!("the writer answered {done:?}"))
+}

@@ -1,0 +1,249 @@
+//! A write transaction: its frozen `now`, the numbers it gives out, the names it knows, and the two writes that every
+//! job is made of: an incident's row and a timeline entry.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::writer::Done;
+use crate::clock::utc_year;
+use crate::error::Error;
+use crate::json::quoted;
+use crate::model::{Change, EntryKind, Number, TIMELINE_ENTRIES, timeline};
+
+/// The year of this release: numbers never carry an earlier one, whatever the clock says.
+const RELEASE_YEAR: i16 = 2026;
+
+/// Entries that an incident's timeline is merged down to when it is full, so that it is not merged at every POST.
+const ENTRIES_AFTER_MERGE: usize = 900;
+
+/// Why a job was not done.
+#[derive(Debug)]
+pub enum Failure {
+    /// By our rules; the text is for the caller.
+    Refused(Error),
+    /// By SQLite.
+    Sqlite(rusqlite::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Services and integrations as the configuration names them.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Ids and names of services.
+    pub services: Vec<(String, String)>,
+    /// Names of integrations, each with its former names.
+    pub integrations: Vec<(String, Vec<String>)>,
+}
+
+/// What the writer remembers between transactions to spare itself look-ups. All of it is in the store as well: after a
+/// rollback it is forgotten and read again.
+#[derive(Debug, Default)]
+pub struct Memory {
+    services: HashMap<String, i64>,
+    integrations: HashMap<String, i64>,
+    last_number: Option<Number>,
+    pub(super) idempotency_keys: Option<i64>,
+}
+
+/// A timeline entry to be written.
+#[derive(Debug)]
+pub struct NewEntry<'a> {
+    pub kind: EntryKind,
+    /// `None`: the incident's integration.
+    pub actor: Option<&'a str>,
+    pub message: Option<&'a str>,
+    pub changes: &'a [Change],
+}
+
+/// An open write transaction.
+#[derive(Debug)]
+pub struct Tx<'a> {
+    pub connection: &'a Connection,
+    /// One time for all that happens in it.
+    pub now_ms: i64,
+    pub memory: &'a mut Memory,
+    numbered: bool,
+}
+
+impl<'a> Tx<'a> {
+    /// The transaction that `connection` is in.
+    pub fn new(connection: &'a Connection, now_ms: i64, memory: &'a mut Memory) -> rusqlite::Result<Self> {
+        if memory.last_number.is_none() {
+            let sql = "SELECT year, last FROM counter ORDER BY year DESC LIMIT 1";
+            let number = |row: &rusqlite::Row<'_>| Ok(Number { year: row.get(0)?, sequence: row.get(1)? });
+            memory.last_number = connection.query_row(sql, [], number).optional()?;
+        }
+        Ok(Self { connection, now_ms, memory, numbered: false })
+    }
+
+    /// Writes what was kept back until the end; COMMIT follows.
+    pub fn finish(self) -> rusqlite::Result<()> {
+        if let Some(Number { year, sequence }) = self.memory.last_number.filter(|_| self.numbered) {
+            let sql =
+                "INSERT INTO counter (year, last) VALUES (?1, ?2) ON CONFLICT (year) DO UPDATE SET last = ?2";
+            self.connection.prepare_cached(sql)?.execute(params![year, sequence])?;
+        }
+        Ok(())
+    }
+
+    /// The next number. A year is never before the last one used, so that numbers order as incidents were recorded
+    /// even when the clock goes back.
+    pub fn next_number(&mut self) -> Number {
+        let year = utc_year(self.now_ms).max(RELEASE_YEAR);
+        let next = match self.memory.last_number {
+            Some(last) if last.year >= year => Number { year: last.year, sequence: last.sequence + 1 },
+            _ => Number { year, sequence: 1 },
+        };
+        self.memory.last_number = Some(next);
+        self.numbered = true;
+        next
+    }
+
+    /// The row of a service.
+    pub fn service(&mut self, key: &str, name: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.memory.services.get(key) {
+            return Ok(*id);
+        }
+        let sql = "INSERT INTO service (key, name) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET name = ?2 RETURNING id";
+        let id = self.connection.query_row(sql, [key, name], |row| row.get(0))?;
+        self.memory.services.insert(key.to_owned(), id);
+        Ok(id)
+    }
+
+    /// The id that the configuration gave the service in row `id`.
+    pub fn service_key(&self, id: i64) -> rusqlite::Result<String> {
+        let known = self.memory.services.iter().find(|(_, known)| **known == id);
+        match known {
+            Some((key, _)) => Ok(key.clone()),
+            None => {
+                self.connection.query_row("SELECT key FROM service WHERE id = ?1", [id], |row| row.get(0))
+            }
+        }
+    }
+
+    /// The row of an integration.
+    pub fn integration(&mut self, name: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.memory.integrations.get(name) {
+            return Ok(*id);
+        }
+        self.connection
+            .execute("INSERT INTO integration (name) VALUES (?1) ON CONFLICT (name) DO NOTHING", [name])?;
+        let sql = "SELECT id FROM integration WHERE name = ?1";
+        let id = self.connection.query_row(sql, [name], |row| row.get(0))?;
+        self.memory.integrations.insert(name.to_owned(), id);
+        Ok(id)
+    }
+
+    /// Takes over the configuration's names: new rows, new names of known services, renamed integrations.
+    pub fn learn(&mut self, names: &Names) -> Result<Done, Failure> {
+        for (name, former_names) in &names.integrations {
+            for former in former_names {
+                // Only where the new name has no incidents of its own yet: two scopes cannot become one.
+                let sql = "UPDATE integration SET name = ?1
+                           WHERE name = ?2 AND NOT EXISTS (SELECT 1 FROM integration WHERE name = ?1)";
+                self.connection.execute(sql, [name, former])?;
+            }
+        }
+        *self.memory = Memory { last_number: self.memory.last_number, ..Memory::default() };
+        for (key, name) in &names.services {
+            self.service(key, name)?;
+        }
+        for (name, _) in &names.integrations {
+            self.integration(name)?;
+        }
+        Ok(Done::Written)
+    }
+
+    /// Appends to an incident's timeline. `entries` is how many it has; how many it then has is returned, with the
+    /// new one's id.
+    pub fn append(&self, incident: i64, entries: i64, entry: &NewEntry<'_>) -> rusqlite::Result<(i64, i64)> {
+        let sql =
+            "INSERT INTO event (incident, at, kind, actor, message, changes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let changes = (!entry.changes.is_empty()).then(|| changes_to_json(entry.changes));
+        self.connection.prepare_cached(sql)?.execute(params![
+            incident,
+            self.now_ms,
+            entry.kind.to_stored(),
+            entry.actor,
+            entry.message,
+            changes
+        ])?;
+        let id = self.connection.last_insert_rowid();
+        let entries = if entries < TIMELINE_ENTRIES { entries + 1 } else { self.merge_timeline(incident)? };
+        Ok((entries, id))
+    }
+
+    /// Merges the oldest entries of a full timeline and returns how many remain.
+    fn merge_timeline(&self, incident: i64) -> rusqlite::Result<i64> {
+        let sql = "SELECT id, at, kind, count, coalesce(last_at, at), coalesce(changes, '[]'), actor
+                   FROM event WHERE incident = ?1 ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let stored = statement.query_map([incident], |row| {
+            Ok(timeline::Run {
+                id: row.get(0)?,
+                at: row.get(1)?,
+                kind: EntryKind::from_stored(row.get(2)?).unwrap_or(EntryKind::Updated),
+                count: row.get(3)?,
+                last_at: row.get(4)?,
+                changes: changes_from_json(&row.get::<_, String>(5)?),
+                actor: row.get(6)?,
+            })
+        })?;
+        let stored = stored.collect::<rusqlite::Result<Vec<_>>>()?;
+        let merged = timeline::merge(stored, ENTRIES_AFTER_MERGE);
+        let mut update = self.connection.prepare_cached(
+            "UPDATE event SET kind = ?2, count = ?3, last_at = ?4, changes = ?5, actor = ?6 WHERE id = ?1",
+        )?;
+        let mut delete = self.connection.prepare_cached("DELETE FROM event WHERE id = ?1")?;
+        for run in &merged.rewritten {
+            let changes = (!run.changes.is_empty()).then(|| changes_to_json(&run.changes));
+            update.execute(params![
+                run.id,
+                run.kind.to_stored(),
+                run.count,
+                run.last_at,
+                changes,
+                run.actor
+            ])?;
+        }
+        for id in &merged.deleted {
+            delete.execute([id])?;
+        }
+        Ok(merged.remaining)
+    }
+}
+
+/// As the store and the API write changes: `[{"field":…,"from":…,"to":…}]`.
+fn changes_to_json(changes: &[Change]) -> String {
+    let one = |change: &Change| {
+        format!("{{\"field\":{},\"from\":{},\"to\":{}}}", quoted(&change.field), change.from, change.to)
+    };
+    format!("[{}]", changes.iter().map(one).collect::<Vec<_>>().join(","))
+}
+
+fn changes_from_json(text: &str) -> Vec<Change> {
+    #[derive(serde::Deserialize)]
+    struct Stored<'a> {
+        field: String,
+        #[serde(borrow)]
+        from: &'a serde_json::value::RawValue,
+        #[serde(borrow)]
+        to: &'a serde_json::value::RawValue,
+    }
+    let stored: Vec<Stored<'_>> = serde_json::from_str(text).unwrap_or_default();
+    let change =
+        |one: Stored<'_>| Change { field: one.field, from: one.from.get().into(), to: one.to.get().into() };
+    stored.into_iter().map(change).collect()
+}

@@ -1,0 +1,278 @@
+//! The one thread that writes. It takes all the jobs that wait, runs them in one transaction, and answers them after
+//! COMMIT: an idle system adds no latency, a busy one shares each fsync among all that wait.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::OpenError;
+use super::ingest::{self, Ingest};
+use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::tx::{Failure, Memory, Names, Tx};
+use super::upkeep::{self, ClockWatch};
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::model::{Incident, Report};
+
+/// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
+#[derive(Debug)]
+pub enum Job {
+    /// The alerts of one body.
+    Ingest(Ingest),
+    /// A person moves an incident.
+    SetStatus(SetStatus),
+    /// A person takes an incident.
+    Acknowledge(Acknowledge),
+    /// Services and integrations as the configuration now names them.
+    Learn(Names),
+    /// Proof that a write reaches the disk.
+    Pulse,
+    /// A round of what nobody asked for: closing, forgetting.
+    Upkeep {
+        /// How long after its resolution an incident is closed; 0: never.
+        close_resolved_after_ms: i64,
+    },
+}
+
+impl Job {
+    fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Ingest(body) if body.dry_run)
+    }
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// A report per alert, and whether they are those of an earlier request with the same idempotency key.
+    Ingested {
+        /// In the order of the alerts.
+        reports: Vec<Report>,
+        /// Nothing was written now.
+        replayed: bool,
+    },
+    /// The incident as it now is.
+    Incident(Box<Incident>),
+    /// It is on disk.
+    Written,
+    /// As [`Done::Written`], and there is as much to do again.
+    More,
+}
+
+type Answer = oneshot::Sender<Result<Done, Error>>;
+
+/// The way to the writer thread.
+#[derive(Debug)]
+pub struct Writer {
+    queue: SyncSender<(Job, Answer)>,
+    thread: JoinHandle<()>,
+}
+
+/// Bounds of the writer.
+#[derive(Clone, Copy, Debug)]
+pub struct WriterLimits {
+    /// Jobs that may wait.
+    pub queue: usize,
+    /// Jobs in one transaction.
+    pub batch: usize,
+    /// Idempotency keys that are kept.
+    pub idempotency_keys: u32,
+}
+
+impl Writer {
+    /// Starts the thread on a connection that is its own from now on.
+    pub fn start(connection: Connection, clock: Clock, limits: WriterLimits) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(limits.queue);
+        let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
+        let watch = ClockWatch::new(upkeep::last_pulse(&connection).map_err(|error| failed(&error))?);
+        let worker = Worker { connection, clock, limits, memory: Memory::default(), watch };
+        let thread = std::thread::Builder::new().name("writer".into());
+        let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
+        Ok(Self { queue, thread })
+    }
+
+    /// Hands a job over; the answer comes when it is on disk or refused.
+    ///
+    /// # Errors
+    /// `overloaded` when the queue is full; nothing was kept then.
+    pub fn submit(&self, job: Job) -> Result<oneshot::Receiver<Result<Done, Error>>, Error> {
+        let (answer, done) = oneshot::channel();
+        match self.queue.try_send((job, answer)) {
+            Ok(()) => Ok(done),
+            Err(TrySendError::Full(_)) => Err(Error::new(
+                Kind::Overloaded,
+                "more requests wait for the disk than `[limits] queue` allows; nothing was stored, send it again",
+            )),
+            Err(TrySendError::Disconnected(_)) => Err(gone()),
+        }
+    }
+
+    /// Takes no more jobs, finishes those that wait, and closes the file.
+    pub fn stop(self) {
+        drop(self.queue);
+        if self.thread.join().is_err() {
+            tracing::error!("the writer had died of a bug");
+        }
+    }
+
+    /// Whether the thread has ended, which it does by itself only when it dies of a bug.
+    pub fn is_dead(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// The answer to a job whose writer is no more.
+pub fn gone() -> Error {
+    Error::new(Kind::StorageUnavailable, "the store has stopped; nothing was acknowledged, send it again")
+}
+
+struct Worker {
+    connection: Connection,
+    clock: Clock,
+    limits: WriterLimits,
+    memory: Memory,
+    watch: ClockWatch,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<(Job, Answer)>) {
+        let mut waiting = Vec::with_capacity(self.limits.batch);
+        while let Ok(first) = jobs.recv() {
+            waiting.push(first);
+            while waiting.len() < self.limits.batch {
+                match jobs.try_recv() {
+                    Ok(next) => waiting.push(next),
+                    Err(_) => break,
+                }
+            }
+            let (dry, mut real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
+            let results = self
+                .run_together(&real)
+                .unwrap_or_else(|()| real.iter().map(|(job, _)| self.run_alone(job)).collect());
+            for ((_, answer), result) in real.drain(..).zip(results) {
+                // The one that asked may have gone away; what is done stays done.
+                answer.send(result).ok();
+            }
+            for (job, answer) in dry {
+                answer.send(self.run_alone(&job)).ok();
+            }
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
+        }
+    }
+
+    /// All jobs in one transaction, without savepoints: they cost more than the rare batch that is run again.
+    fn run_together(&mut self, jobs: &[(Job, Answer)]) -> Result<Vec<Result<Done, Error>>, ()> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let attempt = (|| {
+            begin(&self.connection)?;
+            let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
+            let mut results = Vec::with_capacity(jobs.len());
+            for (job, _) in jobs {
+                let before = self.connection.total_changes();
+                match run_job(&mut tx, job, &mut self.watch, self.limits) {
+                    Ok(done) => results.push(Ok(done)),
+                    // What was refused before it wrote anything leaves the others as they are.
+                    Err(Failure::Refused(error)) if before == self.connection.total_changes() => {
+                        results.push(Err(error));
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            tx.finish()?;
+            commit(&self.connection)?;
+            Ok(results)
+        })();
+        attempt.map_err(|failure: Failure| {
+            self.undo();
+            if let Failure::Sqlite(error) = failure {
+                tracing::warn!(%error, jobs = jobs.len(), "a batch failed and is run again, one by one");
+            }
+        })
+    }
+
+    /// One job in a transaction of its own, which a dry run never commits.
+    fn run_alone(&mut self, job: &Job) -> Result<Done, Error> {
+        let dry_run = job.is_dry_run();
+        let attempt = (|| {
+            begin(&self.connection)?;
+            let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
+            let done = run_job(&mut tx, job, &mut self.watch, self.limits)?;
+            tx.finish()?;
+            if !dry_run {
+                commit(&self.connection)?;
+            }
+            Ok(done)
+        })();
+        if dry_run || attempt.is_err() {
+            self.undo();
+        }
+        attempt.map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::Sqlite(error) => storage_error(error),
+        })
+    }
+
+    fn undo(&mut self) {
+        // What was remembered may have been written by the transaction that is no more.
+        self.memory = Memory::default();
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "ROLLBACK failed");
+        }
+    }
+}
+
+fn run_job(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    watch: &mut ClockWatch,
+    limits: WriterLimits,
+) -> Result<Done, Failure> {
+    match job {
+        Job::Ingest(body) => ingest::ingest_tx(tx, body, limits.idempotency_keys),
+        Job::SetStatus(change) => lifecycle::set_status_tx(tx, change),
+        Job::Acknowledge(acknowledge) => lifecycle::acknowledge_tx(tx, acknowledge),
+        Job::Learn(names) => tx.learn(names),
+        Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
+        Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),
+    }
+}
+
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached("COMMIT")?.execute([]).map(|_| ())
+}
+
+/// A full or failing disk passes and is worth a retry; anything else that SQLite says is a bug of ours.
+fn storage_error(error: rusqlite::Error) -> Error {
+    let passes = matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::PermissionDenied
+        )
+    );
+    if passes {
+        let message = "the store could not be written; nothing was acknowledged, send it again";
+        Error::new(Kind::StorageUnavailable, message).caused_by(error)
+    } else {
+        Error::internal(error)
+    }
+}

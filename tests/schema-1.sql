@@ -1,0 +1,100 @@
+-- Firebell's store, whole and current. A file that an older Firebell made reaches this shape by the migrations in
+-- src/store/schema.rs; a test holds the two together.
+--
+-- Times are milliseconds since 1970 in UTC. The ingest path writes an incident's row, its entry in the index of held
+-- keys, and its timeline. Every further index on it would be paid by every POST, so each one here is partial or grows
+-- at its end, and what lists need beyond them is to be filled when an incident is closed.
+
+-- Services and integrations as rows of small numbers. Rows are only ever added: history keeps its names when the
+-- configuration forgets them.
+CREATE TABLE service (
+    id   INTEGER PRIMARY KEY,
+    key  TEXT NOT NULL UNIQUE,               -- the configuration's id: SER-00001
+    name TEXT NOT NULL                       -- the last one known
+) STRICT;
+
+CREATE TABLE integration (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE incident (
+    id              INTEGER PRIMARY KEY,     -- year × 10^10 + sequence: INC-2026-001 is 20260000000001
+    integration     INTEGER REFERENCES integration (id),  -- NULL: not made by an alert
+    service         INTEGER NOT NULL REFERENCES service (id),
+    status          INTEGER NOT NULL CHECK (status BETWEEN 0 AND 5),
+                                             -- new, investigating, fixing, monitoring, resolved, closed
+    severity        INTEGER NOT NULL CHECK (severity BETWEEN 0 AND 4),
+    holds_key       INTEGER NOT NULL CHECK (holds_key IN (0, 1)),
+                                             -- a POST with this dedup_key comes here
+    occurrences     INTEGER NOT NULL,
+    entries         INTEGER NOT NULL,        -- rows in `event`
+    repeat_event    INTEGER,                 -- the newest event, if it is one of `repeated`: the next repeat joins it
+    created_at      INTEGER NOT NULL,
+    updated_at      INTEGER NOT NULL,        -- something changed
+    last_seen_at    INTEGER NOT NULL,        -- the last POST
+    acknowledged_at INTEGER,
+    resolved_at     INTEGER,
+    closed_at       INTEGER,
+    title           TEXT NOT NULL,
+    dedup_key       TEXT,
+    description     TEXT,
+    source_url      TEXT,
+    metadata        TEXT NOT NULL,           -- a JSON object, compact, numbers as they were sent
+    assigned_to     TEXT,
+    acknowledged_by TEXT,
+    resolved_by     TEXT,
+    CHECK (holds_key = 0 OR dedup_key IS NOT NULL)
+) STRICT;
+
+-- At most one incident holds a key: this index decides, not the code. It serves both rules of `after_resolve`, and as
+-- it covers only what is held, it stays small however long the history grows.
+CREATE UNIQUE INDEX incident_by_held_key ON incident (integration, dedup_key) WHERE holds_key = 1;
+
+-- What `close_resolved_after` looks through; written when an incident is resolved, not when one comes in.
+CREATE INDEX incident_resolved ON incident (resolved_at) WHERE status = 4;
+
+-- The timeline, append-only but for runs of repeats. The changes, undone from the newest back, give an incident's
+-- title, severity, status, service and metadata at any past time.
+CREATE TABLE event (
+    id       INTEGER PRIMARY KEY,
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,
+    kind     INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 9),
+                                             -- created, updated, repeated, reopened, status_changed, acknowledged,
+                                             -- assigned, comment, resolved, closed
+    count    INTEGER NOT NULL DEFAULT 1,     -- events that this row stands for
+    last_at  INTEGER,                        -- the last of them; NULL: `at`
+    actor    TEXT,                           -- NULL: the incident's integration
+    message  TEXT,
+    changes  TEXT                            -- a JSON array of {field, from, to}; NULL: none
+) STRICT;
+
+CREATE INDEX event_by_incident ON event (incident);
+
+-- The highest sequence given out in a year. It moves in the incident's own transaction, so no number is lost to a
+-- failure, and none comes again after a deletion.
+CREATE TABLE counter (
+    year INTEGER PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT;
+
+-- Results of requests with an Idempotency-Key, for 24 hours and up to a number.
+CREATE TABLE idempotency (
+    scope  TEXT NOT NULL,                    -- 'integration:3'
+    key    TEXT NOT NULL,
+    digest BLOB NOT NULL,                    -- SHA-256 of the body
+    at     INTEGER NOT NULL,
+    result TEXT NOT NULL,                    -- JSON
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_by_age ON idempotency (at);
+
+-- One row: the last time that was written here, for readiness and for noticing a clock that leaps.
+CREATE TABLE pulse (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO pulse (id, at) VALUES (1, 0);

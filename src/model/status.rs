@@ -19,14 +19,8 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order of an incident's life.
-    pub const ALL: [Self; 6] = [
-        Self::New,
-        Self::Investigating,
-        Self::Fixing,
-        Self::Monitoring,
-        Self::Resolved,
-        Self::Closed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::New, Self::Investigating, Self::Fixing, Self::Monitoring, Self::Resolved, Self::Closed];
 
     /// The name that clients read and write.
     #[must_use]
@@ -103,9 +97,8 @@ mod tests {
 
     #[test]
     fn the_machine_is_the_contracts() {
-        let allowed = |from: Status| {
-            from.allowed().into_iter().map(Status::as_str).collect::<Vec<_>>().join(" ")
-        };
+        let allowed =
+            |from: Status| from.allowed().into_iter().map(Status::as_str).collect::<Vec<_>>().join(" ");
         assert_eq!(allowed(Status::New), "investigating fixing monitoring resolved closed");
         assert_eq!(allowed(Status::Investigating), "fixing monitoring resolved closed");
         assert_eq!(allowed(Status::Fixing), "investigating monitoring resolved closed");

@@ -142,6 +142,8 @@ pub struct Token {
     pub email: Option<String>,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// Requests a minute, on average; 0: any number.
+    pub rate_per_minute: u32,
 }
 
 impl Token {

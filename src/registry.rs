@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::nearest;
+use crate::error::{FieldError, nearest};
 use crate::model::Severity;
 
 /// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
@@ -253,6 +253,31 @@ impl Registry {
                 Err(ServiceProblem::Unknown(near.map(|&index| self.services[index].id.clone())))
             }
         }
+    }
+
+    /// The same, with the refusal that a request's `service_id` gets.
+    ///
+    /// # Errors
+    /// When there is none, or it is inactive.
+    pub fn find_service(&self, reference: &str) -> Result<&Arc<Service>, FieldError> {
+        self.service(reference).map_err(|problem| match problem {
+            ServiceProblem::Unknown(near) => {
+                let hint = near.map_or_else(String::new, |id| format!("; did you mean {id}?"));
+                let message = format!("is {reference:?}, which is no service in the configuration{hint}");
+                FieldError::new("service_id", "unknown_service", message)
+            }
+            ServiceProblem::Inactive => {
+                let message =
+                    format!("is {reference:?}, a service that the configuration says is not active");
+                FieldError::new("service_id", "inactive_service", message)
+            }
+        })
+    }
+
+    /// The id behind an id or alias, active or not.
+    #[must_use]
+    pub fn service_id<'a>(&'a self, reference: &'a str) -> &'a str {
+        self.service_by_reference.get(reference).map_or(reference, |&index| &self.services[index].id)
     }
 
     /// The severity of a new incident whose alert states none: the links of the chain after the payload and the

@@ -139,7 +139,7 @@ impl Store {
         self.write(Job::Pulse).await.map(|_| ())
     }
 
-    /// Does what is due without being asked: closes what has been resolved for `close_resolved_after_ms` (0: never),
+    /// Does what is due without being asked: closes what has been resolved for `close_resolved_after_ms`,
     /// forgets expired idempotency keys. In short transactions, so that no POST waits long.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ pub fn pulse_tx(tx: &Tx<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One round; [`Done::More`] if there is as much to do again. `close_resolved_after_ms` 0: never.
+/// One round; [`Done::More`] if there is as much to do again.
 pub fn upkeep_tx(
     tx: &mut Tx<'_>,
     watch: &mut ClockWatch,
@@ -74,9 +74,6 @@ pub fn upkeep_tx(
 }
 
 fn close_resolved_tx(tx: &Tx<'_>, after_ms: i64) -> Result<i64, Failure> {
-    if after_ms == 0 {
-        return Ok(0);
-    }
     let sql = "SELECT id FROM incident WHERE status = 4 AND resolved_at <= ?1 ORDER BY resolved_at LIMIT ?2";
     let due = {
         let mut statement = tx.connection.prepare_cached(sql)?;

@@ -31,7 +31,7 @@ pub enum Job {
     Pulse,
     /// A round of what nobody asked for: closing, forgetting.
     Upkeep {
-        /// How long after its resolution an incident is closed; 0: never.
+        /// How long after its resolution an incident is closed.
         close_resolved_after_ms: i64,
     },
 }

@@ -1,0 +1,173 @@
+//! What Firebell does with a request, in two steps: [`Handler::admit`] decides by the head alone whether its body is
+//! worth reading, [`Handler::run`] does what it asks. Knows nothing of sockets.
+
+mod access;
+mod incidents;
+mod ops;
+mod query;
+mod rate;
+mod signature;
+mod views;
+mod webhook;
+
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::request::Parts;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Error;
+use crate::registry::{Integration, Scope};
+use crate::reply::Answer;
+use crate::route::{self, Route};
+use crate::store::Store;
+use access::Caller;
+use rate::RateLimits;
+
+/// What the configuration means at this moment; a reload replaces it as a whole.
+#[derive(Debug)]
+pub struct Live {
+    /// The configuration.
+    pub config: Config,
+    /// What links begin with, now that the port is known.
+    pub public_url: String,
+}
+
+/// Everything that handling a request needs.
+#[derive(Debug)]
+pub struct Handler {
+    live: RwLock<Arc<Live>>,
+    store: Arc<Store>,
+    clock: Clock,
+    rate_limits: RateLimits,
+    /// When a write last reached the disk.
+    durable_at_ms: AtomicI64,
+}
+
+/// Who a request comes from.
+#[derive(Clone, Debug)]
+enum Who {
+    Anyone,
+    Integration(Arc<Integration>),
+    Caller(Caller),
+}
+
+/// A request whose head is in order.
+#[derive(Debug)]
+pub struct Admitted {
+    route: Route,
+    parameters: Vec<String>,
+    who: Who,
+    live: Arc<Live>,
+    /// The route as the table writes it.
+    pub template: &'static str,
+    /// Bytes that the body may have; `None`: nobody reads it.
+    pub body_limit: Option<usize>,
+}
+
+impl Admitted {
+    /// The integration or the token that the request comes from, by name.
+    #[must_use]
+    pub fn sender(&self) -> Option<&str> {
+        match &self.who {
+            Who::Anyone => None,
+            Who::Integration(integration) => Some(&integration.name),
+            Who::Caller(caller) => Some(&caller.name),
+        }
+    }
+
+    fn caller(&self) -> Result<&Caller, Error> {
+        match &self.who {
+            Who::Caller(caller) => Ok(caller),
+            _ => Err(Error::internal("a route of the API was admitted without a caller")),
+        }
+    }
+}
+
+impl Handler {
+    /// A handler over an open store.
+    #[must_use]
+    pub fn new(live: Live, store: Arc<Store>, clock: Clock) -> Self {
+        Self {
+            live: RwLock::new(Arc::new(live)),
+            store,
+            clock,
+            rate_limits: RateLimits::default(),
+            durable_at_ms: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another configuration in force; requests under way finish with theirs.
+    pub fn replace(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+
+    /// The time that requests are judged by, in milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Checks all that the head tells: route, method, key or token, rate.
+    ///
+    /// # Errors
+    /// The refusal; the body need not be read for it.
+    pub fn admit(&self, head: &Parts) -> Result<Admitted, Error> {
+        let found = route::find(head.method.as_str(), head.uri.path())?;
+        let live = self.live();
+        let limits = &live.config.limits;
+        let (who, body_limit) = match found.route {
+            Route::Webhook => {
+                let key = found.parameters.first().map_or("", |key| key);
+                let integration = webhook::authenticate(&live, key, head)?;
+                self.rate_limits.check(
+                    &format!("integration {}", integration.name),
+                    integration.rate_per_minute,
+                    self.now_ms(),
+                )?;
+                (Who::Integration(integration), Some(limits.custom_body_bytes))
+            }
+            Route::AuthVerify => (self.authorize(&live, head, None)?, None),
+            Route::Incidents | Route::Incident => {
+                (self.authorize(&live, head, Some(Scope::IncidentsRead))?, None)
+            }
+            Route::IncidentStatus | Route::IncidentAcknowledge => {
+                (self.authorize(&live, head, Some(Scope::IncidentsWrite))?, Some(limits.api_body_bytes))
+            }
+            Route::Healthz | Route::Readyz => (Who::Anyone, None),
+        };
+        let parameters = found.parameters.into_iter().map(Into::into).collect();
+        let (route, template) = (found.route, found.template);
+        Ok(Admitted { route, parameters, who, template, body_limit, live })
+    }
+
+    fn authorize(&self, live: &Live, head: &Parts, scope: Option<Scope>) -> Result<Who, Error> {
+        let caller = access::authorize(live, head, scope)?;
+        self.rate_limits.check(&format!("token {}", caller.name), caller.rate_per_minute, self.now_ms())?;
+        Ok(Who::Caller(caller))
+    }
+
+    /// Does what an admitted request asks.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn run(&self, admitted: &Admitted, head: &Parts, body: &[u8]) -> Result<Answer, Error> {
+        match admitted.route {
+            Route::Webhook => self.receive(admitted, head, body).await,
+            Route::AuthVerify => access::verify(admitted),
+            Route::Incidents => self.list_incidents(admitted, head).await,
+            Route::Incident => self.show_incident(admitted).await,
+            Route::IncidentStatus => self.set_status(admitted, head, body).await,
+            Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
+            Route::Healthz => ops::healthz(),
+            Route::Readyz => self.readyz().await,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Webhooks: from a routing key and bytes to incidents on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+
+use super::query::Query;
+use super::{Admitted, Handler, Live, Who, access, signature};
+use crate::error::{Error, FieldError, Kind};
+use crate::model::{Alert, Warning};
+use crate::registry::{Integration, PLACEHOLDER_KEY};
+use crate::reply::Answer;
+use crate::source::{self, Received};
+use crate::store::{IdempotencyKey, Ingest, Placed};
+
+/// Characters of an `Idempotency-Key`.
+const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// Finds the integration that a routing key belongs to.
+pub fn authenticate(live: &Live, key: &str, head: &Parts) -> Result<Arc<Integration>, Error> {
+    let Some(integration) = live.config.registry.integration(key) else {
+        let message = "no integration has this routing key; `firebell check` tells whether the configuration is in order";
+        return Err(Error::new(Kind::UnknownRoutingKey, message));
+    };
+    // Everybody knows the placeholder, so any web page could post with it.
+    if key == PLACEHOLDER_KEY {
+        access::check_origin(live, &head.headers)?;
+        if head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+            let message =
+                "the placeholder routing key is not for web pages; `firebell init` makes a key of your own";
+            return Err(Error::new(Kind::ForbiddenHost, message));
+        }
+    }
+    Ok(Arc::clone(integration))
+}
+
+impl Handler {
+    /// A webhook whose key is known: signature, encoding, JSON, fields, store, in this order.
+    pub(super) async fn receive(
+        &self,
+        admitted: &Admitted,
+        head: &Parts,
+        body: &[u8],
+    ) -> Result<Answer, Error> {
+        let Who::Integration(integration) = &admitted.who else {
+            return Err(Error::internal("a webhook was admitted without an integration"));
+        };
+        signature::verify(&integration.signing_secrets, &head.headers, body, self.now_ms())?;
+        check_encoding(&head.headers)?;
+        let registry = &admitted.live.config.registry;
+        let alerts = source::parse(integration.source, body, registry)?;
+        let dry_run = dry_run(head)?;
+        let idempotency = idempotency_key(&head.headers, body)?;
+        let place = |(alert, warnings): (Alert, Vec<Warning>)| {
+            let place = registry
+                .find_service(&alert.service)
+                .map(|service| (Arc::clone(service), registry.default_severity(service, integration)));
+            Placed { alert, place, warnings }
+        };
+        let ingest = Ingest {
+            integration: Arc::clone(integration),
+            alerts: alerts.into_iter().map(place).collect(),
+            metadata_keys: source::limits(integration.source).metadata_keys,
+            idempotency,
+            dry_run,
+        };
+        let (reports, replayed) = self.store.ingest(ingest).await?;
+        if !dry_run && !replayed {
+            self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
+        let received = Received { reports, replayed, dry_run };
+        source::answer(integration.source, &received, &admitted.live.public_url)
+    }
+}
+
+/// Only plain bodies: a limit on compressed bytes would be none.
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let identity = |value: &http::HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|encoding| matches!(encoding.trim().to_ascii_lowercase().as_str(), "" | "identity"))
+    };
+    if headers.get_all(CONTENT_ENCODING).iter().all(identity) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::UnsupportedEncoding,
+        "send the body as it is: Content-Encoding may only be identity",
+    ))
+}
+
+fn dry_run(head: &Parts) -> Result<bool, Error> {
+    match Query::of(head).last("dry_run").as_deref() {
+        None | Some("0" | "false") => Ok(false),
+        Some("1" | "true") => Ok(true),
+        Some(_) => Err(Error::fields(vec![FieldError::new("dry_run", "not_in_list", "must be 1 or 0")])),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<IdempotencyKey>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let refuse =
+        |code, message: &str| Err(Error::fields(vec![FieldError::new("Idempotency-Key", code, message)]));
+    let Ok(key) = std::str::from_utf8(value.as_bytes()) else {
+        return refuse("invalid", "must be UTF-8");
+    };
+    match key.trim().chars().count() {
+        0 => refuse("empty", "is empty; leave it out, or send up to 255 characters"),
+        1..=IDEMPOTENCY_KEY_CHARS => {
+            Ok(Some(IdempotencyKey { key: key.trim().to_owned(), digest: Sha256::digest(body).into() }))
+        }
+        _ => refuse("too_long", "is longer than 255 characters"),
+    }
+}

@@ -1,0 +1,100 @@
+//! The envelope: how answers and refusals are written. Every body that Firebell's own API sends is made here.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::clock::rfc3339;
+use crate::error::{Details, Error, Kind};
+use crate::json::quoted;
+
+/// A success, before it has its envelope.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `data`, as JSON.
+    pub data: String,
+    /// It is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+}
+
+impl Answer {
+    /// A `200` with `data`.
+    ///
+    /// # Errors
+    /// When `data` cannot be JSON, which is a bug.
+    pub fn ok(data: &impl Serialize) -> Result<Self, Error> {
+        let data = serde_json::to_string(data).map_err(Error::internal)?;
+        Ok(Self { status: 200, data, replayed: false })
+    }
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers beyond those that every reply has.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Puts a success in its envelope.
+#[must_use]
+pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
+    let meta = meta(request_id, now_ms);
+    let body = format!("{{\"success\":true,\"data\":{},\"meta\":{meta}}}", answer.data);
+    let mut headers = common_headers();
+    if answer.replayed {
+        headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
+    }
+    Reply { status: answer.status, headers, body: body.into() }
+}
+
+/// Puts a refusal in its envelope.
+#[must_use]
+pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
+    let details = match &error.details {
+        Details::None => json!({}),
+        Details::Fields(fields) => json!({ "fields": fields }),
+        Details::Position { line, column } => json!({ "line": line, "column": column }),
+        Details::Limit(bytes) => json!({ "limit_bytes": bytes }),
+        Details::Allowed(allowed) => json!({ "allowed": allowed }),
+        Details::Holder(number) => json!({ "holder": number }),
+    };
+    let meta = meta(request_id, now_ms);
+    let (code, message) = (error.kind.code(), quoted(&error.message));
+    let body = format!(
+        "{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}},\"meta\":{meta}}}"
+    );
+    let mut headers = common_headers();
+    if let Some(seconds) = error.retry_after_s {
+        headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
+    }
+    if let (Kind::MethodNotAllowed, Details::Allowed(allowed)) = (error.kind, &error.details)
+        && let Ok(allowed) = HeaderValue::try_from(allowed.join(", "))
+    {
+        headers.push((ALLOW, allowed));
+    }
+    if error.kind == Kind::Unauthenticated {
+        headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+    }
+    Reply { status: error.kind.status(), headers, body: body.into() }
+}
+
+fn meta(request_id: &str, now_ms: i64) -> String {
+    format!("{{\"request_id\":{},\"timestamp\":\"{}\"}}", quoted(request_id), rfc3339(now_ms))
+}
+
+/// Nothing that Firebell says of an incident is true for long.
+fn common_headers() -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ]
+}

@@ -1,0 +1,121 @@
+//! The product's URLs at a glance. 404 and 405 are computed from the table that routes.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Details, Error, Kind};
+
+/// What a URL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says it")]
+pub enum Route {
+    Webhook,
+    AuthVerify,
+    Incidents,
+    Incident,
+    IncidentStatus,
+    IncidentAcknowledge,
+    Healthz,
+    Readyz,
+}
+
+/// Method, path and what it is for. `HEAD` goes where `GET` does.
+const TABLE: [(&str, &str, Route); 9] = [
+    ("POST", "/webhooks/{routing_key}", Route::Webhook),
+    ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
+    ("GET", "/api/v1/auth/verify", Route::AuthVerify),
+    ("GET", "/api/v1/incidents", Route::Incidents),
+    ("GET", "/api/v1/incidents/{number}", Route::Incident),
+    ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
+    ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
+    ("GET", "/healthz", Route::Healthz),
+    ("GET", "/readyz", Route::Readyz),
+];
+
+/// A URL that leads somewhere.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Match<'a> {
+    /// Where.
+    pub route: Route,
+    /// The path as the table writes it: safe to log, since it holds no key.
+    pub template: &'static str,
+    /// What stands for the names in braces, percent-decoded.
+    pub parameters: Vec<Cow<'a, str>>,
+}
+
+/// Finds where a request goes.
+///
+/// # Errors
+/// `not_found`, or `method_not_allowed` with the methods that are.
+pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let mut allowed = Vec::new();
+    for (table_method, template, route) in TABLE {
+        let Some(parameters) = parameters(template, path) else { continue };
+        if table_method == method {
+            return Ok(Match { route, template, parameters });
+        }
+        allowed.push(table_method);
+    }
+    if allowed.is_empty() {
+        let message =
+            "there is nothing at this path; webhooks go to /webhooks/{routing_key}, the API is under /api/v1";
+        return Err(Error::new(Kind::NotFound, message));
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    let message = format!("this path takes {}", allowed.join(", "));
+    Err(Error::new(Kind::MethodNotAllowed, message).with(Details::Allowed(allowed)))
+}
+
+/// The parameters of `template` in `path`, if it fits. What does not decode to UTF-8 fits nothing.
+fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<Cow<'a, str>>> {
+    let mut parameters = Vec::new();
+    let mut given = path.split('/');
+    for wanted in template.split('/') {
+        let segment = given.next()?;
+        if wanted.starts_with('{') {
+            parameters.push(percent_decode_str(segment).decode_utf8().ok().filter(|text| !text.is_empty())?);
+        } else if segment != wanted {
+            return None;
+        }
+    }
+    given.next().is_none().then_some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_the_table_says() {
+        let found = find("POST", "/webhooks/a%2Fb").unwrap();
+        assert_eq!((found.route, found.parameters), (Route::Webhook, vec!["a/b".into()]));
+        assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
+        assert_eq!(find("HEAD", "/healthz").unwrap().template, "/healthz");
+        for path in [
+            "",
+            "/",
+            "/webhooks",
+            "/webhooks/",
+            "/webhooks/a/b",
+            "/webhooks/%ff",
+            "//healthz",
+            "/api/v1/incidents/",
+        ] {
+            assert_eq!(find("POST", path).unwrap_err().kind, Kind::NotFound, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        let allowed = |method, path| match find(method, path).unwrap_err().details {
+            Details::Allowed(allowed) => allowed.join(" "),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(allowed("GET", "/webhooks/k"), "POST");
+        assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD");
+    }
+}

@@ -1,1 +1,202 @@
+//! The running service as an object: start, addr, reload, stop. Stopping undoes the steps of starting in reverse; a
+//! start that fails halfway is undone by the same path.
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Error;
+use crate::handler::{Handler, Live};
+use crate::server;
+use crate::store::{Names, Options, Store, WriterLimits};
+
+/// How often the store looks after itself.
+const UPKEEP: Duration = Duration::from_secs(60);
+
+/// Why the service did not start, or did not take a configuration: what, where, and what to do about it.
+#[derive(Debug)]
+pub struct AppError(String);
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+/// A running Firebell.
+#[derive(Debug)]
+pub struct App {
+    addr: SocketAddr,
+    handler: Arc<Handler>,
+    store: Arc<Store>,
+    runtime: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    http: Option<JoinHandle<()>>,
+}
+
+impl App {
+    /// Opens the store, listens, and serves until it is stopped. The sockets are served by one thread, the store is
+    /// written by another: on the few cores of the machines that this is for, more of either only get in the way.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or the address not be listened on; nothing is left behind then.
+    pub fn start(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(config.limits.readers as usize)
+            .build()
+            .map_err(|error| AppError(format!("cannot start the runtime: {error}")))?;
+        // Before the store is touched: that an address is taken is the likelier mistake.
+        let listener = runtime.block_on(TcpListener::bind(config.listen));
+        let listener = listener.map_err(|error| cannot_listen(config.listen, &error))?;
+        let addr = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
+        let store = Store::open(&store_options(&config), clock.clone());
+        let store = Arc::new(store.map_err(|error| AppError(error.to_string()))?);
+        runtime.block_on(store.learn(names_of(&config))).map_err(|error| AppError(error.to_string()))?;
+
+        let public_url = config.public_url_at(addr);
+        let handler = Arc::new(Handler::new(Live { config, public_url }, Arc::clone(&store), clock));
+        let (stop, stopped) = oneshot::channel();
+        let handle = runtime.handle().clone();
+        let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);
+        let thread = std::thread::Builder::new().name("http".into());
+        let http = thread.spawn(move || runtime.block_on(serving));
+        let http = http.map_err(|error| AppError(format!("cannot start the HTTP thread: {error}")))?;
+        Ok(Self { addr, handler, store, runtime: handle, stop: Some(stop), http: Some(http) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Puts another configuration in force, for all but the listener, the store and the limits of sockets. What can
+    /// fail comes first; requests under way finish with the old one.
+    ///
+    /// # Errors
+    /// When the store cannot take the new names; the old configuration stays in force then.
+    pub fn reload(&self, config: Config) -> Result<(), AppError> {
+        let old = self.handler.live();
+        for (what, changed) in [
+            ("listen", old.config.listen != config.listen),
+            ("[store]", old.config.store != config.store),
+            ("[limits]", old.config.limits != config.limits),
+            ("[log]", old.config.log != config.log),
+        ] {
+            if changed {
+                tracing::warn!("`{what}` has changed; that takes a restart, the rest is in force now");
+            }
+        }
+        let learned = self.runtime.block_on(self.store.learn(names_of(&config)));
+        learned.map_err(|error: Error| AppError(error.to_string()))?;
+        let public_url = config.public_url_at(self.addr);
+        // The loopback rules follow the listener that there is, not the one that a restart would open.
+        let config = Config { listen: old.config.listen, ..config };
+        self.handler.replace(Live { config, public_url });
+        Ok(())
+    }
+
+    /// Does now what the store does every minute.
+    ///
+    /// # Errors
+    /// When the store cannot take it now.
+    pub fn upkeep(&self) -> Result<(), Error> {
+        self.runtime.block_on(self.store.upkeep(self.handler.live().config.close_resolved_after_ms))
+    }
+
+    /// Resolves when the writer has died, which only a bug does to it; nothing can be acknowledged from then on.
+    pub async fn writer_died(&self) {
+        self.store.writer_ended().await;
+    }
+
+    /// Stops: no more connections, an answer to every request under way, every accepted write on disk.
+    pub fn stop(mut self) {
+        self.undo();
+    }
+
+    fn undo(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The thread has ended by itself: then there is nothing to tell it.
+            stop.send(()).ok();
+        }
+        if self.http.take().is_some_and(|http| http.join().is_err()) {
+            tracing::error!("the HTTP thread had died of a bug");
+        }
+        // After the last request, so that none is refused that was read.
+        self.store.close();
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.undo();
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    store: Arc<Store>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
+    server::serve(listener, handler, async {
+        // An error means that the app is gone.
+        stopped.await.ok();
+    })
+    .await;
+    upkeep.abort();
+}
+
+async fn look_after(handler: Arc<Handler>, store: Arc<Store>) {
+    let mut every = tokio::time::interval(UPKEEP);
+    loop {
+        every.tick().await;
+        if let Err(error) = store.upkeep(handler.live().config.close_resolved_after_ms).await {
+            tracing::warn!(%error, cause = error.cause().map(tracing::field::display), "upkeep failed; it is tried again in a minute");
+        }
+    }
+}
+
+fn store_options(config: &Config) -> Options {
+    Options {
+        path: config.store.path.clone(),
+        create: config.store.create,
+        writer: WriterLimits {
+            queue: config.limits.queue,
+            batch: config.limits.batch,
+            idempotency_keys: config.limits.idempotency_keys,
+        },
+        readers: config.limits.readers,
+        timeout: config.limits.store_timeout,
+    }
+}
+
+fn names_of(config: &Config) -> Names {
+    let services = config.registry.services().iter();
+    let integrations = config.registry.integrations().iter();
+    Names {
+        services: services.map(|service| (service.id.clone(), service.name.clone())).collect(),
+        integrations: integrations.map(|one| (one.name.clone(), one.formerly.clone())).collect(),
+    }
+}
+
+fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> AppError {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "something else listens there, maybe another Firebell",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another",
+        _ => "check that this machine has the address",
+    };
+    AppError(format!("cannot listen on {addr}: {error}; {hint} (`listen`, FIREBELL_LISTEN)"))
+}

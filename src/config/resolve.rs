@@ -139,7 +139,6 @@ impl Resolver<'_, '_> {
                 on_unknown_resolve: raw.on_unknown_resolve.unwrap_or(on_unknown_resolve),
                 formerly: raw.formerly.into_iter().map(|former| former.value).collect(),
                 rate_per_minute: raw.rate_per_minute,
-                has_placeholder_key: keys.iter().any(|key| key.expose() == PLACEHOLDER_KEY),
             };
             integrations.push((integration, keys));
         }
@@ -216,7 +215,7 @@ impl Resolver<'_, '_> {
 
     fn default_service(&mut self, at: &At<String>, services: &Registry) -> Option<String> {
         let hint = match services.service(&at.value) {
-            Ok(index) => return Some(services.services()[index].id.clone()),
+            Ok(service) => return Some(service.id.clone()),
             Err(ServiceProblem::Inactive) => "has `active = false`".to_owned(),
             Err(ServiceProblem::Unknown(Some(near))) => format!("is no service; did you mean `{near}`?"),
             Err(ServiceProblem::Unknown(None)) => "is no id or alias of one of the [[services]]".to_owned(),

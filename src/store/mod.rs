@@ -172,10 +172,13 @@ impl Store {
         self.read(move |connection| read::list(connection, &query)).await
     }
 
-    /// Whether the writer has died, which only a bug does to it.
-    #[must_use]
-    pub fn is_dead(&self) -> bool {
-        self.writer.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Writer::is_dead)
+    /// Resolves when the writer has ended, which it does by itself only when it dies of a bug.
+    pub async fn writer_ended(&self) {
+        let alive = self.writer.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Writer::alive);
+        if let Some(mut alive) = alive {
+            // Nothing is ever sent: the only news is that the sender is gone.
+            alive.changed().await.ok();
+        }
     }
 
     /// Takes no more writes, finishes those that wait, and closes the file. Blocks until that is done.

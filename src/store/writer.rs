@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::OpenError;
 use super::ingest::{self, Ingest};
@@ -67,6 +67,7 @@ type Answer = oneshot::Sender<Result<Done, Error>>;
 pub struct Writer {
     queue: SyncSender<(Job, Answer)>,
     thread: JoinHandle<()>,
+    alive: watch::Receiver<()>,
 }
 
 /// Bounds of the writer.
@@ -86,10 +87,11 @@ impl Writer {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
         let watch = ClockWatch::new(upkeep::last_pulse(&connection).map_err(|error| failed(&error))?);
-        let worker = Worker { connection, clock, limits, memory: Memory::default(), watch };
+        let (life, alive) = watch::channel(());
+        let worker = Worker { _life: life, connection, clock, limits, memory: Memory::default(), watch };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
-        Ok(Self { queue, thread })
+        Ok(Self { queue, thread, alive })
     }
 
     /// Hands a job over; the answer comes when it is on disk or refused.
@@ -116,9 +118,9 @@ impl Writer {
         }
     }
 
-    /// Whether the thread has ended, which it does by itself only when it dies of a bug.
-    pub fn is_dead(&self) -> bool {
-        self.thread.is_finished()
+    /// Something whose sender is gone when the thread is.
+    pub fn alive(&self) -> watch::Receiver<()> {
+        self.alive.clone()
     }
 }
 
@@ -128,6 +130,8 @@ pub fn gone() -> Error {
 }
 
 struct Worker {
+    /// Dropped with the thread, however it ends.
+    _life: watch::Sender<()>,
     connection: Connection,
     clock: Clock,
     limits: WriterLimits,

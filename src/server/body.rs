@@ -1,0 +1,63 @@
+//! Reading a request's body: whole, within its limit and its time, or not at all.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::EXPECT;
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+
+use crate::error::{Details, Error, Kind};
+
+/// Bytes of a refused body that are read to their end: most clients send all of a request before they look at the
+/// answer, and would see a reset instead of it.
+const DISCARD_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long that may take.
+const DISCARD: Duration = Duration::from_secs(2);
+
+/// Reads a body.
+///
+/// # Errors
+/// `payload_too_large`, as soon as that is known; `request_timeout`; `invalid_json` for a body that ends early.
+pub async fn read(body: &mut Incoming, limit_bytes: usize, timeout: Duration) -> Result<Bytes, Error> {
+    let too_large = || {
+        let message = format!("the body is larger than the limit of {limit_bytes} bytes");
+        Error::new(Kind::PayloadTooLarge, message).with(Details::Limit(limit_bytes))
+    };
+    if body.size_hint().lower() > limit_bytes as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(timeout, Limited::new(body, limit_bytes).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => {
+            Err(Error::new(Kind::InvalidJson, "the body ended before it was complete").caused_by(error))
+        }
+        Err(_) => {
+            let message = format!("the body did not arrive within {} s", timeout.as_secs_f64());
+            Err(Error::new(Kind::RequestTimeout, message))
+        }
+    }
+}
+
+/// Reads what is left of a refused body and throws it away, within bounds. Whether its end was reached: otherwise the
+/// connection cannot be used again.
+pub async fn discard(head: &Parts, body: &mut Incoming) -> bool {
+    // A client that waits for "100 Continue" has not sent anything, and need not.
+    if body.is_end_stream() || head.headers.contains_key(EXPECT) {
+        return body.is_end_stream();
+    }
+    let rest = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > DISCARD_BYTES {
+                return false;
+            }
+        }
+        body.is_end_stream()
+    };
+    tokio::time::timeout(DISCARD, rest).await.unwrap_or(false)
+}

@@ -1,0 +1,225 @@
+//! HTTP on a socket: connections, deadlines, body limits, request ids, one completion line. Only this module names
+//! hyper's server and body types.
+
+mod body;
+mod log;
+mod request_id;
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::Limits;
+use crate::error::Error;
+use crate::handler::Handler;
+use crate::reply::{self, Answer, Reply};
+use log::{Completion, RequestLog};
+use request_id::RequestIds;
+
+/// Bytes of a request's head, and of what is read ahead of a body, per connection.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long a connection without a request may still bring one while the server drains: a sender that is just sending
+/// gets an answer, not a reset.
+const DRAIN: Duration = Duration::from_millis(300);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How far the server is on its way out. Connections watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It serves.
+    Serving,
+    /// It takes no more connections; each that it has gets its next answer and is then closed.
+    Draining,
+    /// Connections on which nothing is under way are closed too.
+    Closing,
+}
+
+/// Serves until `stop` is ready, then until every connection is closed or `shutdown_timeout` is over.
+pub async fn serve(listener: TcpListener, handler: Arc<Handler>, stop: impl Future<Output = ()>) {
+    // A reload cannot change the limits of sockets that are open, so it changes none.
+    let limits = handler.live().config.limits.clone();
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let (phase, watched) = watch::channel(Phase::Serving);
+    let server = Arc::new(Server { handler, limits, ids: RequestIds::new(), log: RequestLog::default() });
+    let mut stop = pin!(stop);
+    loop {
+        // The permit comes first: a connection that cannot be served waits in the kernel, and costs nothing here.
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        tokio::select! {
+            () = &mut stop => break,
+            (accepted, permit) = accepted => match accepted {
+                Ok((stream, _)) => {
+                    let connection = Arc::clone(&server).serve_connection(stream, watched.clone());
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                // Out of file descriptors, most likely: serving those that are connected frees some.
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept a connection; trying again in 100 ms");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    phase.send_replace(Phase::Draining);
+    let everyone = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
+    let closed = async {
+        if tokio::time::timeout(DRAIN, permits.acquire_many(everyone)).await.is_err() {
+            phase.send_replace(Phase::Closing);
+            permits.acquire_many(everyone).await.ok();
+        }
+    };
+    if tokio::time::timeout(server.limits.shutdown_timeout, closed).await.is_err() {
+        let open = server.limits.connections - permits.available_permits();
+        tracing::warn!(open, "`[limits] shutdown_timeout` is over; connections are cut");
+    }
+}
+
+struct Server {
+    handler: Arc<Handler>,
+    limits: Limits,
+    ids: RequestIds,
+    log: RequestLog,
+}
+
+impl Server {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
+        // Answers are small and whole: waiting to fill a packet would only delay them.
+        stream.set_nodelay(true).ok();
+        let watched = phase.clone();
+        let header_timeout = self.limits.header_timeout;
+        let service = service_fn(move |request| {
+            let server = Arc::clone(&self);
+            let last = *watched.borrow() > Phase::Serving;
+            async move { Ok::<_, Infallible>(server.answer(request, last).await) }
+        });
+        let connection = http1::Builder::new()
+            // Without a timer hyper ignores the header timeout.
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(BUFFER_BYTES)
+            // A client that has sent all it wants to may say so and still read the answer.
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let closing = async {
+            // An error means that the server is gone, which is as good a reason.
+            phase.wait_for(|phase| *phase == Phase::Closing).await.ok();
+        };
+        let result = tokio::select! {
+            result = connection.as_mut() => result,
+            () = closing => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    /// Answers one request, whatever happens. `last`: the connection is closed after it.
+    async fn answer(&self, request: Request<Incoming>, last: bool) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let request_id = self.ids.of(&head.headers);
+        let mut completion = Completion::new(&self.log, request_id, started);
+        let result = match catch_panic(self.handle(&head, body, &mut completion)).await {
+            Some(result) => result,
+            None => Err(Error::internal("a panic; it was logged where it happened")),
+        };
+        let now_ms = self.handler.now_ms();
+        let reply = match &result {
+            Ok(answer) => reply::success(answer, &completion.request_id, now_ms),
+            Err(error) => reply::failure(error, &completion.request_id, now_ms),
+        };
+        completion.done(&head, reply.status, result.as_ref().err(), now_ms);
+        respond(reply, &completion.request_id, last || completion.body_left)
+    }
+
+    async fn handle(
+        &self,
+        head: &Parts,
+        mut incoming: Incoming,
+        completion: &mut Completion<'_>,
+    ) -> Result<Answer, Error> {
+        let admitted = match self.handler.admit(head) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                completion.body_left = !body::discard(head, &mut incoming).await;
+                return Err(error);
+            }
+        };
+        completion.admitted(&admitted);
+        let body = match admitted.body_limit {
+            None => Bytes::new(),
+            Some(limit_bytes) => match body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await
+            {
+                Ok(body) => body,
+                Err(error) => {
+                    completion.body_left = !body::discard(head, &mut incoming).await;
+                    return Err(error);
+                }
+            },
+        };
+        self.handler.run(&admitted, head, &body).await
+    }
+}
+
+fn respond(reply: Reply, request_id: &str, last: bool) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.extend(reply.headers);
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, request_id);
+    }
+    if last {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Runs `future` to its end, or to its panic (`None`): a bug in one request costs that request only.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_future_and_nothing_else() {
+        assert_eq!(catch_panic(async { 1 }).await, Some(1));
+        assert_eq!(catch_panic(async { panic!("a bug") as i32 }).await, None);
+    }
+}

@@ -1,5 +1,6 @@
 //! Firebell
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod model;
 pub mod registry;

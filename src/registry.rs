@@ -95,7 +95,10 @@ pub struct Integration {
 impl fmt::Debug for Integration {
     /// Without the secrets, so that no log line can show one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Integration").field("name", &self.name).field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Integration")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,6 +143,8 @@ pub struct Token {
     pub email: Option<String>,
     /// What it allows.
     pub scopes: Vec<Scope>,
+    /// Requests a minute, on average; 0: any number.
+    pub rate_per_minute: u32,
 }
 
 impl Token {

@@ -1,0 +1,248 @@
+//! Reads typed options out of a parsed TOML document and the environment.
+//!
+//! A [`Section`] hands out one option at a time. What is missing, of the wrong type or out of range goes to the
+//! [`Collector`], and reading goes on; what was never asked for is unknown, so the questions are the list of what
+//! exists.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{At, Collector, Place};
+use super::value::Given;
+use crate::error::nearest;
+
+/// Looks up an environment variable.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What all sections share.
+pub(super) struct Reader<'a> {
+    pub(super) problems: Collector<'a>,
+    pub(super) env: Env<'a>,
+    /// Whether the document is not all that was written, because of syntax errors: nothing is reported missing then.
+    pub(super) incomplete: bool,
+    /// Every option that was asked for, for the test that the shipped file shows them all.
+    pub(super) asked: Vec<String>,
+}
+
+/// One table of the document, or the place where it would be.
+pub(super) struct Section<'s, 'a> {
+    reader: &'s mut Reader<'a>,
+    table: Option<&'s DeTable<'s>>,
+    place: Place,
+    /// What stands before an option's name in messages: `limits.`.
+    path: String,
+    /// Whether environment variables override; not inside arrays, whose elements have no name of their own.
+    overridable: bool,
+    known: Vec<&'static str>,
+}
+
+impl<'s, 'a> Section<'s, 'a> {
+    /// Reads the whole document.
+    pub(super) fn root<T>(
+        reader: &mut Reader<'a>,
+        document: &DeTable<'_>,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> T {
+        let mut root = Section {
+            reader,
+            table: Some(document),
+            place: Place::Byte(0),
+            path: String::new(),
+            overridable: true,
+            known: Vec::new(),
+        };
+        let value = read(&mut root);
+        root.report_unknown();
+        value
+    }
+
+    /// The option `name`, if it is given and right. An environment variable wins over the file; an empty one counts
+    /// as unset, which is how `docker compose` passes on a variable that nobody set.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        let in_file = self.look_up(name);
+        if self.overridable {
+            let variable = variable_name(&self.path, name);
+            if let Some(text) = (self.reader.env)(&variable).filter(|text| !text.is_empty()) {
+                return self.parse(name, Place::Variable(variable), Given::Text(&text), &parse);
+            }
+        }
+        let value = in_file?;
+        self.parse(name, start(&value.span()), Given::Toml(value.get_ref()), &parse)
+    }
+
+    /// The option `name`; that it is missing is a problem.
+    pub(super) fn required<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        let value = self.optional(name, parse);
+        if value.is_none() && !self.has(name) {
+            self.report_missing(&format!("`{}{name}` is missing", self.path));
+        }
+        value
+    }
+
+    /// The option `name`, or what it is when nothing is said.
+    pub(super) fn or<T>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> T {
+        self.optional(name, parse).map_or(default, |at| at.value)
+    }
+
+    /// The elements of the array `name` that are right; none if it is absent.
+    pub(super) fn list<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Vec<At<T>> {
+        let Some(value) = self.look_up(name) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            let message = format!("`{}{name}` must be an array: `{name} = [...]`", self.path);
+            self.reader.problems.report(&start(&value.span()), message);
+            return Vec::new();
+        };
+        let elements = array.iter();
+        elements
+            .filter_map(|item| self.parse(name, start(&item.span()), Given::Toml(item.get_ref()), &parse))
+            .collect()
+    }
+
+    /// The same; that nothing is in it is a problem, and `why` says what it is needed for.
+    pub(super) fn filled_list<T>(
+        &mut self,
+        name: &'static str,
+        why: &str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Vec<At<T>> {
+        let list = self.list(name, parse);
+        match self.table.and_then(|table| table.get(name)) {
+            Some(value) if value.get_ref().as_array().is_some_and(|array| array.is_empty()) => {
+                let message = format!("`{}{name}` is empty; {why}", self.path);
+                self.reader.problems.report(&start(&value.span()), message);
+            }
+            Some(_) => {}
+            None => self.report_missing(&format!("`{}{name}` is missing; {why}", self.path)),
+        }
+        list
+    }
+
+    /// Reads the table `name`; where there is none, the environment and the defaults still apply.
+    pub(super) fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Section<'_, 'a>) -> T) -> T {
+        let value = self.look_up(name);
+        let table = value.and_then(|value| value.get_ref().as_table());
+        let place = value.map_or(Place::Byte(0), |value| start(&value.span()));
+        if value.is_some() && table.is_none() {
+            self.reader.problems.report(&place, format!("`{name}` must be a table: `[{name}]`"));
+        }
+        self.child(name, table, place, self.overridable, read)
+    }
+
+    /// Reads each table of the array `name`: `[[services]]`.
+    pub(super) fn tables<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&mut Section<'_, 'a>) -> T,
+    ) -> Vec<T> {
+        let Some(value) = self.look_up(name) else { return Vec::new() };
+        let Some(array) = value.get_ref().as_array() else {
+            self.report_not_tables(name, &value.span());
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for element in array.iter() {
+            match element.get_ref().as_table() {
+                Some(table) => {
+                    all.push(self.child(name, Some(table), start(&element.span()), false, &mut read))
+                }
+                None => self.report_not_tables(name, &element.span()),
+            }
+        }
+        all
+    }
+
+    fn child<T>(
+        &mut self,
+        name: &str,
+        table: Option<&DeTable<'_>>,
+        place: Place,
+        overridable: bool,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> T {
+        let path = format!("{}{name}.", self.path);
+        let mut child =
+            Section { reader: &mut *self.reader, table, place, path, overridable, known: Vec::new() };
+        let value = read(&mut child);
+        child.report_unknown();
+        value
+    }
+
+    fn look_up(&mut self, name: &'static str) -> Option<&'s Spanned<DeValue<'s>>> {
+        self.known.push(name);
+        self.reader.asked.push(format!("{}{name}", self.path));
+        self.table.and_then(|table| table.get(name))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(name))
+    }
+
+    fn parse<T>(
+        &mut self,
+        name: &str,
+        place: Place,
+        given: Given<'_>,
+        parse: &impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        match parse(given) {
+            Ok(value) => Some(At { value, place }),
+            Err(message) => {
+                self.reader.problems.report(&place, format!("`{}{name}` {message}", self.path));
+                None
+            }
+        }
+    }
+
+    fn report_not_tables(&mut self, name: &str, span: &Range<usize>) {
+        self.reader
+            .problems
+            .report(&start(span), format!("`{name}` must be one table or more: `[[{name}]]`"));
+    }
+
+    fn report_missing(&mut self, message: &str) {
+        if !self.reader.incomplete {
+            self.reader.problems.report(&self.place, message);
+        }
+    }
+
+    fn report_unknown(&mut self) {
+        let Some(table) = self.table else { return };
+        for key in table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
+            let name = key.get_ref();
+            let hint = nearest(name, self.known.iter().copied()).map_or_else(
+                || format!("known here: {}", self.known.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message = format!("`{}{name}` is unknown; {hint}", self.path);
+            self.reader.problems.report(&start(&key.span()), message);
+        }
+    }
+}
+
+fn start(span: &Range<usize>) -> Place {
+    Place::Byte(span.start)
+}
+
+/// `FIREBELL_LIMITS_QUEUE` for `queue` in `limits.`.
+fn variable_name(path: &str, name: &str) -> String {
+    format!("FIREBELL_{path}{name}").replace('.', "_").to_ascii_uppercase()
+}

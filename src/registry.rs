@@ -95,10 +95,7 @@ pub struct Integration {
 impl fmt::Debug for Integration {
     /// Without the secrets, so that no log line can show one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Integration")
-            .field("name", &self.name)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
+        f.debug_struct("Integration").field("name", &self.name).field("source", &self.source).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,37 @@
-//! Firebell
+//! Firebell turns any HTTP POST into a deduplicated incident in one SQLite file, answers 2xx only once that is on
+//! disk, and lets people see it and act on it.
+//!
+//! # Invariants
+//! 1. No success answer, and no event to anyone, before COMMIT returned with `synchronous=FULL`.
+//! 2. An incident's row, its timeline entry and its idempotency record are one transaction.
+//! 3. Only the writer thread of the one serving process opens write transactions (an exclusive lock stands beside the
+//!    store); reads use read-only pooled connections and keep no statement open between pages.
+//! 4. Dropping any request's future (a client that went away) leaves no partial state.
+//! 5. Routing keys, tokens, secrets and bodies never reach a log or an error text.
+//! 6. Everything queued, buffered, retried or kept has a bound, and the bound is in `config.toml`.
+//! 7. A dry run and the real path are the same code: a command that the writer rolls back.
+//!
+//! # A webhook, start to finish
+//! [`server`] reads a request's head and gives it an id; [`handler`] finds its [`route`] and, by the routing key, its
+//! integration in the [`registry`]; [`server`] reads the body; [`handler`] checks the signature; [`source`] turns bytes
+//! into alerts, which [`model`] validates; [`store`] queues them for the writer, which runs all that wait in one
+//! transaction and answers after COMMIT; [`source`] words the outcome and [`reply`] puts it in its envelope.
+//!
+//! # Layers
+//! A module uses only those of lower layers, and its own; a test reads the `use` lines.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0 | [`clock`], [`error`], [`json`], [`route`] |
+//! | 1 | [`model`], [`reply`] |
+//! | 2 | [`registry`], [`config`], [`source`], [`store`] |
+//! | 3 | [`handler`] |
+//! | 4 | [`server`] |
+//! | 5 | [`app`] |
+//! | 6 | [`cli`] |
+
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `firebell` command; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    firebell::cli::run()
+}

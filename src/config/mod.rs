@@ -4,7 +4,9 @@
 //! In three steps, none of which stops at the first mistake: [`reader`] walks the document and [`raw`] asks it for
 //! every option there is (what was written); [`resolve`] turns that into a [`Config`] (what it means).
 
+mod integrations;
 mod limits;
+mod log;
 mod problem;
 mod raw;
 mod reader;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub use limits::Limits;
+pub use log::{Log, LogFormat, LogLevel};
 pub use problem::Problems;
 pub use secret::Secret;
 pub use template::fresh;
@@ -57,12 +60,8 @@ pub struct Config {
     pub close_resolved_after_ms: i64,
     /// The bounds.
     pub limits: Limits,
-    /// What may be done without a token.
+    /// What may be done on a network, or once there are tokens, without one.
     pub anonymous: Vec<Scope>,
-    /// Whether `/metrics` needs no token even on a network.
-    pub public_metrics: bool,
-    /// Whether `/openapi.json` needs no token even on a network.
-    pub public_openapi: bool,
     /// The log.
     pub log: Log,
     /// The services, integrations and tokens, as requests find them.
@@ -80,66 +79,6 @@ pub struct StoreConfig {
     pub path: PathBuf,
     /// Whether a missing file is created; else it is a refused start.
     pub create: bool,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// The least urgent level that is written.
-    pub level: LogLevel,
-    /// For people or for programs.
-    pub format: LogFormat,
-}
-
-/// How urgent a log line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the meaning")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level, most urgent first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// What a log line looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// Every format.
-    pub const ALL: [Self; 2] = [Self::Text, Self::Json];
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
-    }
 }
 
 /// What `firebell send` needs to post to an integration.
@@ -199,16 +138,17 @@ impl Config {
 /// # Errors
 /// When there is none; the text says where it was looked for and how to get one.
 pub fn find(flag: Option<&Path>) -> Result<PathBuf, Problems> {
-    if let Some(path) = flag {
-        return Ok(path.to_owned());
-    }
+    flag.map_or_else(|| first_of(&PLACES), |path| Ok(path.to_owned()))
+}
+
+fn first_of(places: &[&str]) -> Result<PathBuf, Problems> {
     // One that is there but cannot be read is meant; `load` says what is wrong with it.
     let missing = |path: &str| fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    PLACES.into_iter().find(|path| !missing(path)).map(PathBuf::from).ok_or_else(|| {
+    places.iter().find(|path| !missing(path)).map(PathBuf::from).ok_or_else(|| {
         Problems::without_file(format!(
             "no configuration: neither {} exists; `firebell init` writes one, --config FILE or FIREBELL_CONFIG names \
              another",
-            PLACES.join(" nor ")
+            places.join(" nor ")
         ))
     })
 }
@@ -219,8 +159,12 @@ pub fn find(flag: Option<&Path>) -> Result<PathBuf, Problems> {
 /// # Errors
 /// Everything that is wrong with it. Where the syntax is broken, what depends on the lost parts is not judged.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
-    let bytes =
-        fs::read(path).map_err(|error| Problems::of_file(path, format!("cannot be read: {error}")))?;
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Problems::of_file(path, "does not exist; `firebell init` writes a configuration")
+        }
+        _ => Problems::of_file(path, format!("cannot be read: {error}")),
+    })?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
         Err(error) => return Err(not_utf8(path, &bytes[..error.valid_up_to()])),
@@ -232,10 +176,10 @@ fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Resul
     let (document, syntax_errors) = DeTable::parse_recoverable(text);
     let mut problems = Collector::new(path, text);
     for error in &syntax_errors {
-        problems.report(&Place::Byte(error.span().map_or(0, |span| span.start)), error.message());
+        problems.report_syntax(error.span().map_or(0, |span| span.start), error.message());
     }
     let incomplete = !syntax_errors.is_empty();
-    let mut reader = Reader { problems, env, incomplete, asked: Vec::new() };
+    let mut reader = Reader { problems, env, incomplete };
     let raw = RawConfig::read(&mut reader, document.get_ref());
     let mut problems = reader.problems;
     if incomplete {

@@ -93,22 +93,27 @@ impl std::error::Error for Problems {}
 pub(super) struct Collector<'a> {
     file: &'a Path,
     text: &'a str,
+    syntax: Vec<Problem>,
     found: Vec<Problem>,
 }
 
 impl<'a> Collector<'a> {
     pub(super) const fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, found: Vec::new() }
+        Self { file, text, syntax: Vec::new(), found: Vec::new() }
+    }
+
+    /// Text that is not TOML, at that byte.
+    pub(super) fn report_syntax(&mut self, offset: usize, message: &str) {
+        let position = self.position(&Place::Byte(offset));
+        // The parser takes a bare word for a number that went wrong: `level = info` for an "invalid float".
+        let number = ["invalid float", "invalid integer", "invalid boolean", "invalid datetime"];
+        let bare_word = number.iter().any(|start| message.starts_with(start));
+        let hint = if bare_word { "; a text needs quotes around it" } else { "" };
+        self.syntax.push(Problem { position, message: format!("syntax error: {message}{hint}") });
     }
 
     pub(super) fn report(&mut self, place: &Place, message: impl Into<String>) {
-        let position = match place {
-            Place::Byte(offset) => {
-                let (line, column) = line_and_column(self.text, *offset);
-                Position::At { line, column }
-            }
-            Place::Variable(name) => Position::Variable(name.clone()),
-        };
+        let position = self.position(place);
         self.found.push(Problem { position, message: message.into() });
     }
 
@@ -120,16 +125,40 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// `value`, if nothing was wrong with it.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
-        if self.found.is_empty() { Ok(value) } else { Err(self.into_problems()) }
+    fn position(&self, place: &Place) -> Position {
+        match place {
+            Place::Byte(offset) => {
+                let (line, column) = line_and_column(self.text, *offset);
+                Position::At { line, column }
+            }
+            Place::Variable(name) => Position::Variable(name.clone()),
+        }
     }
 
-    /// What was found, in order.
-    pub(super) fn into_problems(mut self) -> Problems {
-        self.found.sort();
-        self.found.dedup();
-        Problems { file: Some(self.file.display().to_string()), list: self.found }
+    /// `value`, if nothing was wrong with it.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Problems> {
+        if self.found.is_empty() && self.syntax.is_empty() { Ok(value) } else { Err(self.into_problems()) }
+    }
+
+    /// What was found, in order. After a syntax error the rest of its line was guessed by the parser, so nothing else
+    /// is said about that line.
+    pub(super) fn into_problems(self) -> Problems {
+        let mut list = self.syntax;
+        list.sort();
+        list.dedup_by_key(|problem| problem.position.line());
+        let broken: Vec<_> = list.iter().map(|problem| problem.position.line()).collect();
+        list.extend(self.found.into_iter().filter(|problem| !broken.contains(&problem.position.line())));
+        list.sort();
+        Problems { file: Some(self.file.display().to_string()), list }
+    }
+}
+
+impl Position {
+    const fn line(&self) -> Option<usize> {
+        match self {
+            Self::At { line, .. } => Some(*line),
+            Self::File | Self::Variable(_) => None,
+        }
     }
 }
 

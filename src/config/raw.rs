@@ -13,9 +13,9 @@ use super::problem::At;
 use super::reader::{Reader, Section};
 use super::secret::{RawSecret, raw_secret};
 use super::value::{
-    base_url, choice, duration, flag, integer, name, severity, short, socket_address, string,
+    base_url, choice, duration, email, flag, integer, name, severity, short, socket_address, string,
 };
-use super::{Log, LogFormat, LogLevel};
+use super::{Log, StoreConfig};
 use crate::model::Severity;
 use crate::registry::{AfterResolve, OnUnknownResolve, Scope, SourceKind};
 
@@ -24,12 +24,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct RawConfig {
     pub(super) listen: Option<At<SocketAddr>>,
     pub(super) public_url: Option<String>,
-    pub(super) store_path: String,
-    pub(super) store_create: bool,
-    pub(super) default_severity: Severity,
-    pub(super) organization: String,
+    /// With the path as it was written.
+    pub(super) store: StoreConfig,
+    pub(super) defaults: RawDefaults,
     pub(super) close_resolved_after: Duration,
-    pub(super) anonymous: Vec<Anonymous>,
+    pub(super) anonymous: Vec<Scope>,
     pub(super) log: Log,
     pub(super) limits: Limits,
     pub(super) services: Vec<RawService>,
@@ -37,36 +36,15 @@ pub(super) struct RawConfig {
     pub(super) tokens: Vec<RawToken>,
 }
 
-/// What may be done without a token.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anonymous {
-    Scope(Scope),
-    Metrics,
-    OpenApi,
-}
-
-impl Anonymous {
-    const ALL: [Self; 5] = [
-        Self::Scope(Scope::IncidentsRead),
-        Self::Scope(Scope::IncidentsWrite),
-        Self::Scope(Scope::ServicesRead),
-        Self::Metrics,
-        Self::OpenApi,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scope(scope) => scope.as_str(),
-            Self::Metrics => "metrics",
-            Self::OpenApi => "openapi",
-        }
-    }
+pub(super) struct RawDefaults {
+    pub(super) severity: Severity,
+    pub(super) organization: String,
 }
 
 /// Where a value that must be there is `None`, its absence has been reported.
 pub(super) struct RawService {
     pub(super) id: Option<At<String>>,
-    pub(super) name: Option<At<String>>,
+    pub(super) name: Option<String>,
     pub(super) description: String,
     pub(super) aliases: Vec<At<String>>,
     pub(super) default_severity: Option<Severity>,
@@ -96,48 +74,36 @@ pub(super) struct RawToken {
 
 impl RawConfig {
     pub(super) fn read(reader: &mut Reader<'_>, document: &DeTable<'_>) -> Self {
-        Section::root(reader, document, |root| {
-            let (store_path, store_create) = root.table("store", |store| {
-                (store.or("path", "firebell.db".into(), short(4096)), store.or("create", true, flag))
-            });
-            let (default_severity, organization) = root.table("defaults", |defaults| {
-                let severity = defaults.or("severity", Severity::Sev2, severity);
-                (severity, defaults.or("organization", "Home".into(), short(200)))
-            });
-            Self {
-                listen: root.optional("listen", socket_address),
-                public_url: root.optional("public_url", base_url).map(|at| at.value),
-                store_path,
-                store_create,
-                default_severity,
-                organization,
-                close_resolved_after: root.table("retention", |retention| {
-                    retention.or("close_resolved_after", 7 * DAY, duration("1s", "3650d"))
-                }),
-                anonymous: root.table("access", |access| {
-                    values(access.list("anonymous", choice(&Anonymous::ALL, Anonymous::as_str)))
-                }),
-                log: root.table("log", read_log),
-                limits: root.table("limits", Limits::read),
-                services: root.tables("services", read_service),
-                integrations: root.tables("integrations", read_integration),
-                tokens: root.tables("tokens", read_token),
-            }
+        Section::root(reader, document, |root| Self {
+            listen: root.optional("listen", socket_address),
+            public_url: root.optional("public_url", base_url).map(|at| at.value),
+            store: root.table("store", |store| StoreConfig {
+                path: store.or("path", "firebell.db".into(), short(4096)).into(),
+                create: store.or("create", true, flag),
+            }),
+            defaults: root.table("defaults", |defaults| RawDefaults {
+                severity: defaults.or("severity", Severity::Sev2, severity),
+                organization: defaults.or("organization", "Home".into(), short(200)),
+            }),
+            close_resolved_after: root.table("retention", |retention| {
+                retention.or("close_resolved_after", 7 * DAY, duration("1s", "3650d"))
+            }),
+            anonymous: root.table("access", |access| {
+                values(access.list("anonymous", choice(&Scope::ALL, Scope::as_str)))
+            }),
+            log: root.table("log", Log::read),
+            limits: root.table("limits", Limits::read),
+            services: root.tables("services", read_service),
+            integrations: root.tables("integrations", read_integration),
+            tokens: root.tables("tokens", read_token),
         })
-    }
-}
-
-fn read_log(log: &mut Section<'_, '_>) -> Log {
-    Log {
-        level: log.or("level", LogLevel::Info, choice(&LogLevel::ALL, LogLevel::as_str)),
-        format: log.or("format", LogFormat::Text, choice(&LogFormat::ALL, LogFormat::as_str)),
     }
 }
 
 fn read_service(service: &mut Section<'_, '_>) -> RawService {
     RawService {
         id: service.required("id", short(50)),
-        name: service.required("name", short(200)),
+        name: service.required("name", short(200)).map(|at| at.value),
         description: service.or("description", String::new(), string),
         aliases: service.list("aliases", short(50)),
         default_severity: service.optional("default_severity", severity).map(|at| at.value),
@@ -180,8 +146,7 @@ fn read_integration(integration: &mut Section<'_, '_>) -> RawIntegration {
 fn read_token(token: &mut Section<'_, '_>) -> RawToken {
     RawToken {
         name: token.required("name", name),
-        // What an incident's `assigned_to` can hold.
-        email: token.optional("email", short(254)).map(|at| at.value),
+        email: token.optional("email", email).map(|at| at.value),
         token: token.required("token", raw_secret),
         scopes: values(token.filled_list(
             "scopes",

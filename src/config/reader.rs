@@ -22,8 +22,6 @@ pub(super) struct Reader<'a> {
     pub(super) env: Env<'a>,
     /// Whether the document is not all that was written, because of syntax errors: nothing is reported missing then.
     pub(super) incomplete: bool,
-    /// Every option that was asked for, for the test that the shipped file shows them all.
-    pub(super) asked: Vec<String>,
 }
 
 /// One table of the document, or the place where it would be.
@@ -35,6 +33,7 @@ pub(super) struct Section<'s, 'a> {
     path: String,
     /// Whether environment variables override; not inside arrays, whose elements have no name of their own.
     overridable: bool,
+    /// The options that were asked for so far.
     known: Vec<&'static str>,
 }
 
@@ -188,7 +187,6 @@ impl<'s, 'a> Section<'s, 'a> {
 
     fn look_up(&mut self, name: &'static str) -> Option<&'s Spanned<DeValue<'s>>> {
         self.known.push(name);
-        self.reader.asked.push(format!("{}{name}", self.path));
         self.table.and_then(|table| table.get(name))
     }
 

@@ -62,13 +62,20 @@ pub(super) fn name(given: Given<'_>) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(wanted.into()) }
 }
 
+/// An address to call a person by; nothing is sent there. At most what an incident's `assigned_to` can hold.
+pub(super) fn email(given: Given<'_>) -> Result<String, String> {
+    let text = short(254)(given)?;
+    if text.contains('@') { Ok(text) } else { Err("must be an address such as \"ops@example.org\"".into()) }
+}
+
 /// `true` or `false`.
 pub(super) fn flag(given: Given<'_>) -> Result<bool, String> {
     match given {
         Given::Toml(DeValue::Boolean(value)) => Ok(*value),
         Given::Text("true") => Ok(true),
         Given::Text("false") => Ok(false),
-        Given::Toml(_) | Given::Text(_) => Err("must be `true` or `false`, without quotes".into()),
+        Given::Toml(DeValue::String(_)) => Err("must be true or false, without quotes".into()),
+        Given::Toml(_) | Given::Text(_) => Err("must be true or false".into()),
     }
 }
 
@@ -247,6 +254,7 @@ mod tests {
         for text in ["", "a b", "ä", &"a".repeat(65)] {
             assert!(name(Given::Text(text)).is_err(), "{text}");
         }
+        assert!(email(Given::Text("ops@example.org")).is_ok() && email(Given::Text("system")).is_err());
         assert_eq!(message(short(3)(Given::Text("abcd"))), "is 4 characters; the limit is 3");
         assert!(short(9)(Given::Text(" a")).is_err());
         assert!(short(9)(Given::Text("a\tb")).is_err());

@@ -10,6 +10,8 @@ mod signature;
 mod views;
 mod webhook;
 
+pub use signature::sign;
+
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 

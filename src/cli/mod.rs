@@ -1,0 +1,85 @@
+//! The command line. Plain text for people, `--json` for programs; exit codes 0, 1 (it did not work), 2 (usage).
+
+mod check;
+mod client;
+mod healthcheck;
+mod incidents;
+mod init;
+mod send;
+mod serve;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, Problems};
+
+/// Turns any HTTP POST into a deduplicated incident in one SQLite file.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    /// The configuration; without it ./config.toml, else /etc/firebell/config.toml
+    #[arg(long, short, global = true, env = "FIREBELL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve webhooks and the API until SIGTERM; SIGHUP reloads the configuration
+    Serve,
+    /// Write a configuration with a fresh routing key, make the store, and print a curl line to try
+    Init(init::Init),
+    /// Report everything that is wrong with the configuration
+    Check,
+    /// Send a test incident to a running server
+    Send(send::Send),
+    /// List incidents, show one, acknowledge or resolve it
+    Incidents(incidents::Incidents),
+    /// Ask a running server whether it answers; for containers and scripts
+    Healthcheck(client::Target),
+}
+
+/// Why a command did not work: a text for a person.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl<E: std::fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let config = cli.config.as_deref();
+    let outcome = match &cli.command {
+        Command::Serve => serve::run(config),
+        Command::Init(init) => init::run(config, init),
+        Command::Check => check::run(config),
+        Command::Send(send) => send::run(config, send),
+        Command::Incidents(incidents) => incidents::run(config, incidents),
+        Command::Healthcheck(target) => healthcheck::run(config, target),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(message)) => {
+            text::complain(&message);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Finds and reads the configuration.
+fn load(flag: Option<&std::path::Path>) -> Result<(PathBuf, Config), Problems> {
+    let path = config::find(flag)?;
+    let config = config::load(&path, &|name| std::env::var(name).ok())?;
+    Ok((path, config))
+}

@@ -1,0 +1,129 @@
+//! What the `[[integrations]]` mean. A second part of [`super::resolve`].
+
+use std::net::SocketAddr;
+
+use super::is_loopback;
+use super::problem::At;
+use super::raw::RawIntegration;
+use super::resolve::{Resolver, Unique, label};
+use super::secret::{RawSecret, Secret};
+use crate::registry::{
+    AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Registry, ServiceProblem, SourceKind,
+};
+
+impl Resolver<'_, '_> {
+    pub(super) fn integrations(
+        &mut self,
+        raw: Vec<RawIntegration>,
+        services: Option<&Registry>,
+        listen: SocketAddr,
+    ) -> Vec<(Integration, Vec<Secret>)> {
+        self.check_integration_names(&raw);
+        let mut keys_in_use = Unique::default();
+        let mut integrations = Vec::new();
+        for raw in raw {
+            let label = label(raw.name.as_ref());
+            let keys = self.routing_keys(raw.routing_keys, &label, &mut keys_in_use, listen);
+            let signing_secrets = self.signing_secrets(raw.signing_secrets, &label);
+            let default_service = raw
+                .default_service
+                .zip(services)
+                .and_then(|(at, services)| self.default_service(&at, services));
+            let (Some(name), Some(source)) = (raw.name, raw.source) else { continue };
+            let (after_resolve, on_unknown_resolve) = resolve_rules(source);
+            let integration = Integration {
+                name: name.value,
+                source,
+                signing_secrets,
+                default_service,
+                default_severity: raw.default_severity,
+                after_resolve: raw.after_resolve.unwrap_or(after_resolve),
+                on_unknown_resolve: raw.on_unknown_resolve.unwrap_or(on_unknown_resolve),
+                formerly: raw.formerly.into_iter().map(|former| former.value).collect(),
+                rate_per_minute: raw.rate_per_minute,
+            };
+            integrations.push((integration, keys));
+        }
+        integrations
+    }
+
+    /// A name scopes dedup keys, today's as much as a former one: two owners would mix their incidents.
+    fn check_integration_names(&mut self, raw: &[RawIntegration]) {
+        let mut names = Unique::default();
+        let present = raw.iter().filter_map(|integration| integration.name.as_ref());
+        // All present names first: where a former one clashes, the former one is the mistake.
+        for name in present.chain(raw.iter().flat_map(|integration| &integration.formerly)) {
+            self.claim_name("integration name", name, &mut names);
+        }
+    }
+
+    fn routing_keys(
+        &mut self,
+        raw: Vec<At<RawSecret>>,
+        label: &str,
+        in_use: &mut Unique,
+        listen: SocketAddr,
+    ) -> Vec<Secret> {
+        let mut keys = Vec::new();
+        for At { value, place } in raw {
+            let what = format!("a routing key of integration `{label}`");
+            let Some(key) = self.secret(value, &place, &what) else { continue };
+            let text = key.expose();
+            let fits = (16..=128).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+            if !fits {
+                let message = format!(
+                    "{what} must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` \
+                     makes one"
+                );
+                self.problems.report(&place, message);
+            } else if text == PLACEHOLDER_KEY && !is_loopback(listen) {
+                let message = format!(
+                    "{what} is the placeholder that everybody knows, and `listen` is open to a network; `openssl rand \
+                     -hex 16` makes a key"
+                );
+                self.problems.report(&place, message);
+            }
+            if let Some(first) = in_use.claim(text, label, &place) {
+                let line = self.problems.name(&first.place);
+                self.problems.report(&place, format!("{what} is already a key of `{}`, {line}", first.owner));
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    fn signing_secrets(&mut self, raw: Vec<At<RawSecret>>, label: &str) -> Vec<String> {
+        let what = format!("a signing secret of integration `{label}`");
+        let mut secrets = Vec::new();
+        for At { value, place } in raw {
+            let Some(secret) = self.secret(value, &place, &what) else { continue };
+            if secret.expose().chars().count() < 16 {
+                let message =
+                    format!("{what} must have 16 characters or more; `openssl rand -hex 32` makes one");
+                self.problems.report(&place, message);
+            }
+            secrets.push(secret.into_string());
+        }
+        secrets
+    }
+
+    fn default_service(&mut self, at: &At<String>, services: &Registry) -> Option<String> {
+        let hint = match services.service(&at.value) {
+            Ok(service) => return Some(service.id.clone()),
+            Err(ServiceProblem::Inactive) => "has `active = false`".to_owned(),
+            Err(ServiceProblem::Unknown(Some(near))) => format!("is no service; did you mean `{near}`?"),
+            Err(ServiceProblem::Unknown(None)) => "is no id or alias of one of the [[services]]".to_owned(),
+        };
+        self.problems.report(&at.place, format!("`integrations.default_service`: `{}` {hint}", at.value));
+        None
+    }
+}
+
+/// How a kind of sender expects resolved incidents to be treated, unless its integration says otherwise.
+const fn resolve_rules(source: SourceKind) -> (AfterResolve, OnUnknownResolve) {
+    match source {
+        // The contract: every POST to the custom webhook is an incident.
+        SourceKind::Custom => (AfterResolve::Reopen, OnUnknownResolve::Create),
+    }
+}

@@ -146,7 +146,7 @@ fn print_list(data: &Value) {
             string(&item["incident_number"]),
             string(&item["status"]),
             service(item),
-            item["occurrences"],
+            item["occurrences"].to_string(),
             time(&item["last_seen_at"]),
             text::fit(string(&item["title"]), title_width),
         );

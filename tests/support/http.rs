@@ -1,0 +1,156 @@
+//! A small HTTP/1.1 client over a real socket, which checks what must hold of *every* answer.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Long enough for a busy machine; a hang is a failure, not a wait.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+}
+
+impl Response {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// The whole body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
+    }
+
+    /// `data` of a success.
+    #[track_caller]
+    pub fn data(&self) -> Value {
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
+        self.json()["data"].clone()
+    }
+
+    /// `error.code` of a refusal.
+    #[track_caller]
+    pub fn code(&self) -> String {
+        assert!(self.status >= 400, "{} {}", self.status, self.text);
+        self.json()["error"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// What the contract says of every answer to a readable request.
+    #[track_caller]
+    fn check(&self) {
+        let request_id = self.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {self:?}"));
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["meta"]["request_id"], request_id, "{self:?}");
+        assert!(body["meta"]["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{self:?}");
+        if self.status < 400 {
+            assert_eq!(body["success"], true, "{self:?}");
+            return;
+        }
+        let error = &body["error"];
+        assert!(error["code"].is_string() && error["details"].is_object(), "{self:?}");
+        assert!(error["message"].as_str().is_some_and(|text| text.len() > 5), "{self:?}");
+        assert_eq!(self.header("retry-after").is_some(), matches!(self.status, 429 | 503), "{self:?}");
+        assert_eq!(self.header("allow").is_some(), self.status == 405, "{self:?}");
+    }
+}
+
+/// A connection that is kept alive.
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    pub fn open(addr: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Sends bytes as they are.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes)
+    }
+
+    /// The socket itself.
+    pub fn socket(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    /// Sends a request and reads the answer, without judging it.
+    pub fn try_send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Response> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            request += "Host: localhost\r\n";
+        }
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("Content-Length: {}\r\n\r\n", body.len());
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(body);
+        self.write(&bytes)?;
+        self.read(method == "HEAD")
+    }
+
+    /// Reads one answer.
+    pub fn read(&mut self, head_only: bool) -> io::Result<Response> {
+        let mut line = String::new();
+        self.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {line:?}")))?;
+        let mut headers = Vec::new();
+        loop {
+            self.read_line(&mut line)?;
+            if line.is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        let mut response = Response { status, headers, text: String::new() };
+        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        if !head_only {
+            let mut body = vec![0; length];
+            self.stream.read_exact(&mut body)?;
+            response.text = String::from_utf8(body).map_err(io::Error::other)?;
+        }
+        Ok(response)
+    }
+
+    fn read_line(&mut self, line: &mut String) -> io::Result<()> {
+        line.clear();
+        if self.stream.read_line(line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        line.truncate(line.trim_end().len());
+        Ok(())
+    }
+}
+
+/// One request on a connection of its own; the answer must be as the contract has every answer.
+#[track_caller]
+pub fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    let mut connection = Connection::open(addr).unwrap();
+    let response = connection.try_send(method, path, headers, body).unwrap();
+    if method != "HEAD" {
+        response.check();
+    }
+    response
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::clock::rfc3339;
 use crate::error::{Details, Error, Kind};
-use crate::json::quoted;
+use crate::json::{push_quoted, quoted};
 
 /// A success, before it has its envelope.
 #[derive(Debug)]
@@ -47,8 +47,10 @@ pub struct Reply {
 /// Puts a success in its envelope.
 #[must_use]
 pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
-    let meta = meta(request_id, now_ms);
-    let body = format!("{{\"success\":true,\"data\":{},\"meta\":{meta}}}", answer.data);
+    let mut body = String::with_capacity(answer.data.len() + 160);
+    body.push_str("{\"success\":true,\"data\":");
+    body.push_str(&answer.data);
+    push_meta(&mut body, request_id, now_ms);
     let mut headers = common_headers();
     if answer.replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
@@ -67,11 +69,9 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
         Details::Allowed(allowed) => json!({ "allowed": allowed }),
         Details::Holder(number) => json!({ "holder": number }),
     };
-    let meta = meta(request_id, now_ms);
     let (code, message) = (error.kind.code(), quoted(&error.message));
-    let body = format!(
-        "{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}},\"meta\":{meta}}}"
-    );
+    let mut body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}}");
+    push_meta(&mut body, request_id, now_ms);
     let mut headers = common_headers();
     if let Some(seconds) = error.retry_after_s {
         headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
@@ -87,8 +87,13 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
     Reply { status: error.kind.status(), headers, body: body.into() }
 }
 
-fn meta(request_id: &str, now_ms: i64) -> String {
-    format!("{{\"request_id\":{},\"timestamp\":\"{}\"}}", quoted(request_id), rfc3339(now_ms))
+/// The end of every body.
+fn push_meta(body: &mut String, request_id: &str, now_ms: i64) {
+    body.push_str(",\"meta\":{\"request_id\":");
+    push_quoted(body, request_id);
+    body.push_str(",\"timestamp\":\"");
+    body.push_str(&rfc3339(now_ms));
+    body.push_str("\"}}");
 }
 
 /// Nothing that Firebell says of an incident is true for long.

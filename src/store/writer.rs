@@ -178,9 +178,7 @@ impl Worker {
                 }
             }
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
-            let results = self
-                .run_together(&real)
-                .unwrap_or_else(|()| real.iter().map(|(job, _)| self.run_alone(job)).collect());
+            let results = self.run_real(&real);
             let mut answered: Answered = Vec::with_capacity(real.len() + dry.len());
             answered.extend(real.into_iter().map(|(_, answer)| answer).zip(results));
             for (job, answer) in dry {
@@ -194,8 +192,28 @@ impl Worker {
         }
     }
 
+    /// One result per job, each on disk or undone.
+    fn run_real(&mut self, jobs: &[(Job, Answer)]) -> Vec<Result<Done, Error>> {
+        if let [(only, _)] = jobs {
+            return vec![self.run_alone(only)];
+        }
+        match self.run_together(jobs) {
+            Ok(results) => results,
+            // What the disk refuses to one it refuses to all.
+            Err(Failure::Sqlite(error)) if is_storage_fault(&error) => {
+                jobs.iter().map(|_| Err(storage_unavailable(error.to_string()))).collect()
+            }
+            Err(failure) => {
+                if let Failure::Sqlite(error) = failure {
+                    tracing::warn!(%error, jobs = jobs.len(), "a batch failed and is run again, one by one");
+                }
+                jobs.iter().map(|(job, _)| self.run_alone(job)).collect()
+            }
+        }
+    }
+
     /// All jobs in one transaction, without savepoints: they cost more than the rare batch that is run again.
-    fn run_together(&mut self, jobs: &[(Job, Answer)]) -> Result<Vec<Result<Done, Error>>, ()> {
+    fn run_together(&mut self, jobs: &[(Job, Answer)]) -> Result<Vec<Result<Done, Error>>, Failure> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -218,12 +236,10 @@ impl Worker {
             commit(&self.connection)?;
             Ok(results)
         })();
-        attempt.map_err(|failure: Failure| {
+        if attempt.is_err() {
             self.undo();
-            if let Failure::Sqlite(error) = failure {
-                tracing::warn!(%error, jobs = jobs.len(), "a batch failed and is run again, one by one");
-            }
-        })
+        }
+        attempt
     }
 
     /// One job in a transaction of its own, which a dry run never commits.
@@ -283,9 +299,18 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(|_| ())
 }
 
-/// A full or failing disk passes and is worth a retry; anything else that SQLite says is a bug of ours.
 fn storage_error(error: rusqlite::Error) -> Error {
-    let passes = matches!(
+    if is_storage_fault(&error) { storage_unavailable(error) } else { Error::internal(error) }
+}
+
+fn storage_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let message = "the store could not be written; nothing was acknowledged, send it again";
+    Error::new(Kind::StorageUnavailable, message).caused_by(cause)
+}
+
+/// A full or failing disk passes, and is worth a retry; anything else that SQLite says is a bug of ours.
+fn is_storage_fault(error: &rusqlite::Error) -> bool {
+    matches!(
         error.sqlite_error_code(),
         Some(
             ErrorCode::DiskFull
@@ -299,11 +324,5 @@ fn storage_error(error: rusqlite::Error) -> Error {
                 | ErrorCode::NotADatabase
                 | ErrorCode::PermissionDenied
         )
-    );
-    if passes {
-        let message = "the store could not be written; nothing was acknowledged, send it again";
-        Error::new(Kind::StorageUnavailable, message).caused_by(error)
-    } else {
-        Error::internal(error)
-    }
+    )
 }

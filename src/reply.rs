@@ -5,7 +5,6 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use serde::Serialize;
-use serde_json::json;
 
 use crate::clock::rfc3339;
 use crate::error::{Details, Error, Kind};
@@ -61,14 +60,7 @@ pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
 /// Puts a refusal in its envelope.
 #[must_use]
 pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
-    let details = match &error.details {
-        Details::None => json!({}),
-        Details::Fields(fields) => json!({ "fields": fields }),
-        Details::Position { line, column } => json!({ "line": line, "column": column }),
-        Details::Limit(bytes) => json!({ "limit_bytes": bytes }),
-        Details::Allowed(allowed) => json!({ "allowed": allowed }),
-        Details::Holder(number) => json!({ "holder": number }),
-    };
+    let details = details_json(&error.details);
     let (code, message) = (error.kind.code(), quoted(&error.message));
     let mut body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}}");
     push_meta(&mut body, request_id, now_ms);
@@ -85,6 +77,20 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
         headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
     Reply { status: error.kind.status(), headers, body: body.into() }
+}
+
+/// `error.details`, its members in the contract's order.
+fn details_json(details: &Details) -> String {
+    let (name, value) = match details {
+        Details::None => return "{}".into(),
+        Details::Position { line, column } => return format!("{{\"line\":{line},\"column\":{column}}}"),
+        Details::Fields(fields) => ("fields", serde_json::to_string(fields)),
+        Details::Limit(bytes) => ("limit_bytes", serde_json::to_string(bytes)),
+        Details::Allowed(allowed) => ("allowed", serde_json::to_string(allowed)),
+        Details::Holder(number) => ("holder", serde_json::to_string(number)),
+    };
+    // Plain strings and numbers cannot fail to be JSON.
+    format!("{{\"{name}\":{}}}", value.unwrap_or_else(|_| "null".into()))
 }
 
 /// The end of every body.

@@ -187,6 +187,10 @@ impl Worker {
             // Nobody delivers any more when the process is on its way out, and then nobody waits either.
             self.answered.send(answered).ok();
         }
+        // So that the one file holds everything, for those who copy it while nothing runs.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log was not emptied; keep it with the store's file");
+        }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
         }

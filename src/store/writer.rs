@@ -62,7 +62,8 @@ pub enum Done {
 
 type Answer = oneshot::Sender<Result<Done, Error>>;
 
-type Answered = Vec<(Answer, Result<Done, Error>)>;
+/// The job goes back with its answer, to be freed where it was made: freeing another thread's memory takes a lock.
+type Answered = Vec<((Job, Answer), Result<Done, Error>)>;
 
 /// The writer's answers on their way to those who wait. They cross to the serving thread a batch at a time: one by one,
 /// each would cost a system call to wake that thread.
@@ -73,7 +74,7 @@ impl Deliveries {
     /// Delivers until the writer has ended; to be run on the thread on which the answers are awaited.
     pub async fn run(mut self) {
         while let Some(answered) = self.0.recv().await {
-            for (answer, result) in answered {
+            for ((_job, answer), result) in answered {
                 // The one that asked may have gone away; what is done stays done.
                 answer.send(result).ok();
             }
@@ -180,9 +181,10 @@ impl Worker {
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
             let mut answered: Answered = Vec::with_capacity(real.len() + dry.len());
-            answered.extend(real.into_iter().map(|(_, answer)| answer).zip(results));
-            for (job, answer) in dry {
-                answered.push((answer, self.run_alone(&job)));
+            answered.extend(real.into_iter().zip(results));
+            for dry in dry {
+                let result = self.run_alone(&dry.0);
+                answered.push((dry, result));
             }
             // Nobody delivers any more when the process is on its way out, and then nobody waits either.
             self.answered.send(answered).ok();

@@ -26,8 +26,10 @@ impl RateLimits {
         let now_us = now_ms * 1000;
         let mut all = self.due_us.lock().unwrap_or_else(PoisonError::into_inner);
         let due = all.entry(sender.to_owned()).or_insert(now_us);
-        // Not before now, nor further ahead than a minute: the clock may have gone back.
-        let next = (*due).clamp(now_us, now_us + MINUTE_US) + MINUTE_US / i64::from(per_minute);
+        // Not before now, nor further ahead than a minute: the clock may have gone back. Kept even when this request is
+        // refused, or each later one would be held against the old time again.
+        *due = (*due).clamp(now_us, now_us + MINUTE_US);
+        let next = *due + MINUTE_US / i64::from(per_minute);
         let wait_us = next - now_us - MINUTE_US;
         if wait_us > 0 {
             let wait_s = wait_us.unsigned_abs().div_ceil(1_000_000);

@@ -76,6 +76,11 @@ fn a_refused_one_costs_the_others_that_were_written_with_it_nothing() {
         assert_eq!(status, if thread % 4 == 0 { 400 } else { 201 }, "{thread}");
     }
     assert_eq!(server.get("/api/v1/incidents").data()["total"], 16 + 48);
+    // Nor has what was refused taken anything from anybody.
+    server.restart(&format!("{HEAD}{SERVICES}{PROD}"));
+    for key in 0..16 {
+        assert_eq!(server.alert(json!({ "dedup_key": format!("{key}") }))["outcome"], "reopened", "{key}");
+    }
 }
 
 #[test]

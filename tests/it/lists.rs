@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::Connection;
-use crate::server::{Server, WEBHOOK, alert, field_codes, sequence};
+use crate::server::{HEAD, PROD, SERVICES, Server, WEBHOOK, alert, field_codes, sequence};
 
 /// Posts incidents 1 to `count` over one connection.
 fn fill(server: &Server, count: u32, members: impl Fn(u32) -> Value) {
@@ -137,6 +137,48 @@ fn what_comes_in_during_a_walk_by_cursor_shifts_nothing() {
     let third = page(&server, &format!("limit=9&cursor={}", second["next_cursor"].as_str().unwrap()));
     assert_eq!([numbers(&first), numbers(&second), numbers(&third)], [vec![6, 5], vec![4, 3], vec![2, 1]]);
     assert_eq!(third["total"], 8);
+}
+
+#[test]
+fn of_a_long_history_a_page_looks_at_a_part_and_says_so() {
+    let mut server = Server::new();
+    server.stop();
+    // 25,000 closed incidents of last year, two of them SEV0: the first, and the 24,000th.
+    rusqlite::Connection::open(server.path())
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries,
+                 created_at, updated_at, last_seen_at, closed_at, title, metadata)
+             WITH RECURSIVE sequence (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM sequence WHERE n < 25000)
+             SELECT 20250000000000 + n, 1, 1, 5, iif(n IN (1, 24000), 0, 3), 0, 1, 1, n, n, n, n, 'Old', '{}'
+             FROM sequence;
+             INSERT INTO event (incident, at, kind) SELECT id, created_at, 0 FROM incident;
+             INSERT INTO counter (year, last) VALUES (2025, 25000);",
+        )
+        .unwrap();
+    server.restart(&format!("{HEAD}{SERVICES}{PROD}"));
+    for (query, found, total, exact, next_offset) in [
+        ("limit=2", &[25_000, 24_999][..], 10_000, false, json!(2)),
+        ("limit=2&offset=9998", &[15_002, 15_001], 10_000, false, json!(10_000)),
+        ("limit=2&offset=9999", &[15_001, 15_000], 10_000, false, Value::Null),
+        // Found within what one page looks at; there may be more beyond, which only a cursor reaches.
+        ("severity=SEV0", &[24_000], 1, false, Value::Null),
+        ("status=new", &[], 0, false, Value::Null),
+    ] {
+        let page = page(&server, query);
+        assert_eq!(numbers(&page), found, "{query}");
+        assert_eq!((&page["total"], &page["total_exact"]), (&json!(total), &json!(exact)), "{query}");
+        assert_eq!((&page["has_more"], &page["next_offset"]), (&json!(true), &next_offset), "{query}");
+    }
+    for (filter, expected) in [("severity=SEV0", &[24_000, 1][..]), ("status=new", &[])] {
+        let first = page(&server, filter);
+        let second = page(&server, &format!("{filter}&cursor={}", first["next_cursor"].as_str().unwrap()));
+        assert_eq!([numbers(&first), numbers(&second)].concat(), expected);
+        assert_eq!((&second["has_more"], &second["next_cursor"]), (&json!(false), &Value::Null));
+    }
+    // What is new is found whatever lies behind it.
+    server.alert(json!({}));
+    assert_eq!(numbers(&page(&server, "status=new")), [1]);
 }
 
 #[test]

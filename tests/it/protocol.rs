@@ -159,8 +159,7 @@ fn readiness_is_proved_by_a_write_of_the_last_five_seconds() {
 fn a_file_that_cannot_be_written_is_a_503_that_a_retry_makes_good() {
     let server = Server::with("[limits]\nstore_timeout = '500ms'");
     server.alert(json!({ "dedup_key": "k" }));
-    let path = server.file().path().unwrap().to_owned();
-    let other = Sqlite::open(path).unwrap();
+    let other = Sqlite::open(server.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     server.advance(60_000);
     let body = alert(json!({ "dedup_key": "k" })).to_string();

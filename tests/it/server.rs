@@ -130,7 +130,8 @@ impl Server {
         self.app().upkeep().unwrap();
     }
 
-    fn path(&self) -> PathBuf {
+    /// The store's file.
+    pub fn path(&self) -> PathBuf {
         self.folder.path().join("firebell.db")
     }
 

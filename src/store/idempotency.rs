@@ -54,9 +54,10 @@ pub fn keep_tx(
         None => tx.connection.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0))?,
     };
     let result = serde_json::to_string(reports).map_err(Error::internal)?;
-    // An expired row of the same key may still be there.
-    let sql = "INSERT INTO idempotency (scope, key, digest, at, result) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT (scope, key) DO UPDATE SET digest = ?3, at = ?4, result = ?5";
+    // An expired row of the same key may still be there, and counted.
+    let sql = "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2";
+    let count = count - tx.connection.prepare_cached(sql)?.execute(params![scope, key.key])? as i64;
+    let sql = "INSERT INTO idempotency (scope, key, digest, at, result) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.connection.prepare_cached(sql)?.execute(params![scope, key.key, key.digest, tx.now_ms, result])?;
     let excess = count + 1 - i64::from(most);
     let forgotten = if excess > 0 { forget_oldest_tx(tx, excess)? } else { 0 };

@@ -1,0 +1,36 @@
+//! What a client may rely on, held against the real server over real sockets.
+//!
+//! Every test has a server of its own, in this process, with a file and a clock of its own. Every answer is checked for
+//! what all answers have ([`http`]); every file is checked for what must hold of it after any history ([`file`]); every
+//! log line is checked for what must never be in one ([`log`]).
+
+#[path = "../support/http.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
+mod http;
+
+mod file;
+mod log;
+mod server;
+
+mod access;
+mod answers;
+mod browsers;
+mod concurrency;
+mod dedup;
+mod dry_run;
+mod fields;
+mod idempotency;
+mod json;
+mod lifecycle;
+mod lists;
+mod metadata;
+mod numbers;
+mod order;
+mod protocol;
+mod rates;
+mod reload;
+mod retention;
+mod services;
+mod signatures;
+mod timeline;
+mod updates;

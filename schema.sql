@@ -91,10 +91,11 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_by_age ON idempotency (at);
 
--- One row: the last time that was written here, for readiness and for noticing a clock that leaps.
+-- One row, written to see whether writing works, and to notice a clock that leaps.
 CREATE TABLE pulse (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    at INTEGER NOT NULL
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    beats INTEGER NOT NULL,                  -- grows at each, since SQLite does not write what has not changed
+    at    INTEGER NOT NULL                   -- the last time that was trusted
 ) STRICT;
 
-INSERT INTO pulse (id, at) VALUES (1, 0);
+INSERT INTO pulse (id, beats, at) VALUES (1, 0, 0);

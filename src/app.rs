@@ -61,7 +61,9 @@ impl App {
         let listener = listener.map_err(|error| cannot_listen(config.listen, &error))?;
         let addr = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
         let store = Store::open(&store_options(&config), clock.clone());
-        let store = Arc::new(store.map_err(|error| AppError(error.to_string()))?);
+        let (store, deliveries) = store.map_err(|error| AppError(error.to_string()))?;
+        let store = Arc::new(store);
+        runtime.spawn(deliveries.run());
         runtime.block_on(store.learn(names_of(&config))).map_err(|error| AppError(error.to_string()))?;
 
         let public_url = config.public_url_at(addr);

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 
 /// Where "now" comes from: the system, or a test that sets it by hand.
 #[derive(Clone, Debug, Default)]
@@ -45,8 +46,8 @@ impl Clock {
 /// RFC 3339 in UTC with milliseconds: `2026-11-23T08:00:00.123Z`.
 #[must_use]
 pub fn rfc3339(ms: i64) -> String {
-    let time = Timestamp::from_millisecond(ms).unwrap_or_default();
-    format!("{time:.3}")
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    PRINTER.timestamp_to_string(&Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
 /// The UTC year of `ms`.

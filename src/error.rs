@@ -76,13 +76,16 @@ impl Kind {
     }
 }
 
+/// Field errors in one answer; a hostile body could have thousands.
+const MAX_FIELDS: usize = 50;
+
 /// One thing that is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// The field as the sender wrote it, with a path into objects: `metadata.region`.
     pub field: String,
     /// Machine-readable: `required`, `wrong_type`, `empty`, `too_long`, `too_many`, `not_in_list`, `invalid`,
-    /// `unknown_service`, `inactive_service`.
+    /// `out_of_range`, `unknown_service`, `inactive_service`.
     pub code: &'static str,
     /// What is wrong and what would be right, to follow the field's name in a sentence.
     pub message: String,
@@ -151,11 +154,15 @@ impl Error {
 
     /// All that is wrong with a request's fields.
     #[must_use]
-    pub fn fields(fields: Vec<FieldError>) -> Self {
+    pub fn fields(mut fields: Vec<FieldError>) -> Self {
         let message = match fields.as_slice() {
             [only] => format!("`{}` {}", only.field, only.message),
+            many if many.len() > MAX_FIELDS => {
+                format!("{} fields are invalid; the first {MAX_FIELDS} are named", many.len())
+            }
             many => format!("{} fields are invalid", many.len()),
         };
+        fields.truncate(MAX_FIELDS);
         Self::new(Kind::Validation, message).with(Details::Fields(fields))
     }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use memchr::memchr2;
 use serde::de::IgnoredAny;
 
 use crate::error::{Details, Error, Kind};
@@ -61,7 +62,7 @@ impl Json<'_> {
             Self::Bool(true) => out.push_str("true"),
             Self::Bool(false) => out.push_str("false"),
             Self::Number(text) => out.push_str(text),
-            Self::String(text) => out.push_str(&quoted(text)),
+            Self::String(text) => push_quoted(out, text),
             Self::Array(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
@@ -78,7 +79,7 @@ impl Json<'_> {
                     if index > 0 {
                         out.push(',');
                     }
-                    out.push_str(&quoted(name));
+                    push_quoted(out, name);
                     out.push(':');
                     value.write_compact(out);
                 }
@@ -91,7 +92,20 @@ impl Json<'_> {
 /// `text` as a JSON string.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = String::with_capacity(text.len() + 2);
+    push_quoted(&mut out, text);
+    out
+}
+
+/// Appends `text` as a JSON string. Nearly all text needs no escape; what does is `serde_json`'s business.
+pub fn push_quoted(out: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    out.push('"');
+    out.push_str(text);
+    out.push('"');
 }
 
 /// Reads a body that must be a JSON object.
@@ -173,7 +187,7 @@ impl<'a> Walk<'a> {
 
     fn scalar(&mut self) -> Json<'a> {
         let rest = &self.text[self.at..];
-        let end = rest.find(|c: char| matches!(c, ',' | ']' | '}' | ' ' | '\t' | '\r' | '\n'));
+        let end = rest.find([',', ']', '}', ' ', '\t', '\r', '\n']);
         let word = &rest[..end.unwrap_or(rest.len())];
         self.at += word.len();
         match word {
@@ -225,25 +239,29 @@ impl<'a> Walk<'a> {
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, String> {
-        let rest = &self.text[self.at..];
-        let bytes = rest.as_bytes();
-        let mut end = 1;
+        let text = self.text;
+        let start = self.at + 1;
+        let mut end = start;
         let mut escaped = false;
-        while end < bytes.len() && bytes[end] != b'"' {
-            escaped |= bytes[end] == b'\\';
-            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        while let Some(at) = memchr2(b'"', b'\\', &text.as_bytes()[end..]) {
+            end += at;
+            if text.as_bytes()[end] == b'"' {
+                break;
+            }
+            escaped = true;
+            end += 2;
         }
-        let literal = rest.get(..=end).unwrap_or(rest);
         let value = if escaped {
+            let literal = &text[self.at..=end];
             Cow::Owned(serde_json::from_str::<String>(literal).map_err(|_| "a lone surrogate".to_owned())?)
         } else {
-            Cow::Borrowed(literal.trim_matches('"'))
+            Cow::Borrowed(&text[start..end])
         };
         // A bare U+0000 is no JSON to begin with; an escaped one is.
         if escaped && value.contains('\0') {
             return Err("U+0000 is not allowed in a string".to_owned());
         }
-        self.at += literal.len();
+        self.at = end + 1;
         Ok(value)
     }
 }

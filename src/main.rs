@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// What one thread allocates the other frees: the system's allocator takes a lock for each of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     firebell::cli::run()
 }

@@ -5,11 +5,10 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use serde::Serialize;
-use serde_json::json;
 
 use crate::clock::rfc3339;
 use crate::error::{Details, Error, Kind};
-use crate::json::quoted;
+use crate::json::{push_quoted, quoted};
 
 /// A success, before it has its envelope.
 #[derive(Debug)]
@@ -47,8 +46,10 @@ pub struct Reply {
 /// Puts a success in its envelope.
 #[must_use]
 pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
-    let meta = meta(request_id, now_ms);
-    let body = format!("{{\"success\":true,\"data\":{},\"meta\":{meta}}}", answer.data);
+    let mut body = String::with_capacity(answer.data.len() + 160);
+    body.push_str("{\"success\":true,\"data\":");
+    body.push_str(&answer.data);
+    push_meta(&mut body, request_id, now_ms);
     let mut headers = common_headers();
     if answer.replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
@@ -59,19 +60,10 @@ pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
 /// Puts a refusal in its envelope.
 #[must_use]
 pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
-    let details = match &error.details {
-        Details::None => json!({}),
-        Details::Fields(fields) => json!({ "fields": fields }),
-        Details::Position { line, column } => json!({ "line": line, "column": column }),
-        Details::Limit(bytes) => json!({ "limit_bytes": bytes }),
-        Details::Allowed(allowed) => json!({ "allowed": allowed }),
-        Details::Holder(number) => json!({ "holder": number }),
-    };
-    let meta = meta(request_id, now_ms);
+    let details = details_json(&error.details);
     let (code, message) = (error.kind.code(), quoted(&error.message));
-    let body = format!(
-        "{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}},\"meta\":{meta}}}"
-    );
+    let mut body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}}");
+    push_meta(&mut body, request_id, now_ms);
     let mut headers = common_headers();
     if let Some(seconds) = error.retry_after_s {
         headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
@@ -87,8 +79,27 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
     Reply { status: error.kind.status(), headers, body: body.into() }
 }
 
-fn meta(request_id: &str, now_ms: i64) -> String {
-    format!("{{\"request_id\":{},\"timestamp\":\"{}\"}}", quoted(request_id), rfc3339(now_ms))
+/// `error.details`, its members in the contract's order.
+fn details_json(details: &Details) -> String {
+    let (name, value) = match details {
+        Details::None => return "{}".into(),
+        Details::Position { line, column } => return format!("{{\"line\":{line},\"column\":{column}}}"),
+        Details::Fields(fields) => ("fields", serde_json::to_string(fields)),
+        Details::Limit(bytes) => ("limit_bytes", serde_json::to_string(bytes)),
+        Details::Allowed(allowed) => ("allowed", serde_json::to_string(allowed)),
+        Details::Holder(number) => ("holder", serde_json::to_string(number)),
+    };
+    // Plain strings and numbers cannot fail to be JSON.
+    format!("{{\"{name}\":{}}}", value.unwrap_or_else(|_| "null".into()))
+}
+
+/// The end of every body.
+fn push_meta(body: &mut String, request_id: &str, now_ms: i64) {
+    body.push_str(",\"meta\":{\"request_id\":");
+    push_quoted(body, request_id);
+    body.push_str(",\"timestamp\":\"");
+    body.push_str(&rfc3339(now_ms));
+    body.push_str("\"}}");
 }
 
 /// Nothing that Firebell says of an incident is true for long.

@@ -20,10 +20,10 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Args)]
 pub struct Target {
     /// The server; without it the configuration's `listen`
-    #[arg(long, env = "FIREBELL_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "FIREBELL_URL", value_name = "URL")]
     pub url: Option<String>,
     /// The API token; without it the first one in the configuration that has the scope
-    #[arg(long, env = "FIREBELL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, global = true, env = "FIREBELL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
 }
 

@@ -55,7 +55,7 @@ enum Action {
         /// INC-2026-001
         number: String,
         /// What there is to say about it
-        #[arg(long, short)]
+        #[arg(long)]
         comment: Option<String>,
     },
 }

@@ -70,7 +70,8 @@ fn make_store(path: &Path) -> Result<(String, std::net::SocketAddr), Failure> {
         readers: 1,
         timeout: Duration::from_secs(10),
     };
-    Store::open(&options, Clock::System)?.close();
+    let (store, _) = Store::open(&options, Clock::System)?;
+    store.close();
     Ok((config.store.path.display().to_string(), config.listen))
 }
 

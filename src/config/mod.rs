@@ -1,8 +1,8 @@
 //! The configuration: what `config.toml`, the environment and the files they name say, or everything that is wrong
 //! with it.
 //!
-//! In three steps, none of which stops at the first mistake: [`reader`] walks the document and [`raw`] asks it for
-//! every option there is (what was written); [`resolve`] turns that into a [`Config`] (what it means).
+//! In three steps, none of which stops at the first mistake: `reader` walks the document and `raw` asks it for
+//! every option there is (what was written); `resolve` turns that into a [`Config`] (what it means).
 
 mod integrations;
 mod limits;

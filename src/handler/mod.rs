@@ -25,7 +25,7 @@ use crate::reply::Answer;
 use crate::route::{self, Route};
 use crate::store::Store;
 use access::Caller;
-use rate::RateLimits;
+use rate::{RateLimits, SenderKind};
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -129,11 +129,9 @@ impl Handler {
             Route::Webhook => {
                 let key = found.parameters.first().map_or("", |key| key);
                 let integration = webhook::authenticate(&live, key, head)?;
-                self.rate_limits.check(
-                    &format!("integration {}", integration.name),
-                    integration.rate_per_minute,
-                    self.now_ms(),
-                )?;
+                let per_minute = integration.rate_per_minute;
+                let kind = SenderKind::Integration;
+                self.rate_limits.check(kind, &integration.name, per_minute, self.now_ms())?;
                 (Who::Integration(integration), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (self.authorize(&live, head, None)?, None),
@@ -152,7 +150,7 @@ impl Handler {
 
     fn authorize(&self, live: &Live, head: &Parts, scope: Option<Scope>) -> Result<Who, Error> {
         let caller = access::authorize(live, head, scope)?;
-        self.rate_limits.check(&format!("token {}", caller.name), caller.rate_per_minute, self.now_ms())?;
+        self.rate_limits.check(SenderKind::Token, &caller.name, caller.rate_per_minute, self.now_ms())?;
         Ok(Who::Caller(caller))
     }
 

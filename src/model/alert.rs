@@ -118,18 +118,18 @@ fn read_metadata(
     let mut metadata = Vec::with_capacity(members.len());
     for (key, value) in members {
         let length = key.chars().count();
-        let shown: String = key.chars().take(METADATA_KEY_CHARS).collect();
+        let shown = || key.chars().take(METADATA_KEY_CHARS).collect::<String>();
         if length == 0 {
             fields.error("metadata", "empty", "has an empty key; 1–64 characters are expected");
         } else if length > METADATA_KEY_CHARS {
             let message = format!("has a key of {length} characters; the limit is {METADATA_KEY_CHARS}");
-            fields.error(format!("metadata.{shown}"), "too_long", message);
+            fields.error(format!("metadata.{}", shown()), "too_long", message);
         }
         let value = (value != Json::Null).then(|| value.to_compact());
         let bytes = value.as_ref().map_or(0, String::len);
         if bytes > METADATA_VALUE_BYTES {
             let message = format!("is {bytes} bytes as compact JSON; the limit is {METADATA_VALUE_BYTES}");
-            fields.error(format!("metadata.{shown}"), "too_long", message);
+            fields.error(format!("metadata.{}", shown()), "too_long", message);
         }
         metadata.push((key.into_owned(), value));
     }

@@ -1,7 +1,7 @@
 //! Metadata of an incident: a JSON object kept as text, so that numbers read back exactly as they were sent.
 
 use super::Change;
-use crate::json::{self, Json, quoted};
+use crate::json::{self, Json, push_quoted};
 
 /// What merging an alert's metadata into an incident's came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,12 +72,13 @@ fn read(stored: &str) -> Vec<(String, String)> {
 }
 
 fn to_object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let mut out = String::from("{");
+    let mut out = String::with_capacity(128);
+    out.push('{');
     for (key, value) in pairs {
         if out.len() > 1 {
             out.push(',');
         }
-        out.push_str(&quoted(key));
+        push_quoted(&mut out, key);
         out.push(':');
         out.push_str(value);
     }

@@ -173,19 +173,18 @@ impl Server {
                 return Err(error);
             }
         };
-        completion.admitted(&admitted);
         let body = match admitted.body_limit {
-            None => Bytes::new(),
-            Some(limit_bytes) => match body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await
-            {
-                Ok(body) => body,
-                Err(error) => {
-                    completion.body_left = !body::discard(head, &mut incoming).await;
-                    return Err(error);
-                }
-            },
+            None => Ok(Bytes::new()),
+            Some(limit_bytes) => body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await,
         };
-        self.handler.run(&admitted, head, &body).await
+        let admitted = completion.admitted(admitted);
+        match body {
+            Ok(body) => self.handler.run(admitted, head, &body).await,
+            Err(error) => {
+                completion.body_left = !body::discard(head, &mut incoming).await;
+                Err(error)
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Received;
 use crate::error::Error;
 use crate::json;
-use crate::model::{Alert, AlertLimits, Outcome, Report, Warning};
+use crate::model::{Alert, AlertLimits, Outcome, Severity, Status, Warning};
 use crate::registry::Registry;
 use crate::reply::Answer;
 
@@ -16,9 +16,15 @@ pub(super) fn parse(body: &[u8], registry: &Registry) -> Result<(Alert, Vec<Warn
 
 #[derive(Serialize)]
 struct Data<'a> {
-    #[serde(flatten)]
-    report: &'a Report,
+    outcome: Outcome,
+    incident_number: Option<&'a str>,
+    status: Option<Status>,
+    severity: Option<Severity>,
+    service_id: Option<&'a str>,
+    dedup_key: Option<&'a str>,
+    occurrences: i64,
     url: Option<String>,
+    warnings: &'a [Warning],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }
@@ -29,6 +35,17 @@ pub(super) fn answer(received: &Received, public_url: &str) -> Result<Answer, Er
     };
     let url = report.incident_number.as_ref().map(|number| format!("{public_url}/incidents/{number}"));
     let created = report.outcome == Outcome::Created && !received.dry_run;
-    let answer = Answer::ok(&Data { report, url, dry_run: received.dry_run })?;
+    let answer = Answer::ok(&Data {
+        outcome: report.outcome,
+        incident_number: report.incident_number.as_deref(),
+        status: report.status,
+        severity: report.severity,
+        service_id: report.service_id.as_deref(),
+        dedup_key: report.dedup_key.as_deref(),
+        occurrences: report.occurrences,
+        url,
+        warnings: &report.warnings,
+        dry_run: received.dry_run,
+    })?;
     Ok(Answer { status: if created { 201 } else { 200 }, replayed: received.replayed, ..answer })
 }

@@ -29,7 +29,7 @@ pub use lifecycle::{Acknowledge, SetStatus, not_found};
 use lock::Lock;
 pub use read::{ListQuery, Page};
 pub use tx::Names;
-pub use writer::WriterLimits;
+pub use writer::{Deliveries, WriterLimits};
 use writer::{Done, Job, Writer};
 
 /// Timeline entries that come with one incident.
@@ -73,11 +73,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, making or migrating it where that is called for, and starts the writer.
+    /// Opens the file, making or migrating it where that is called for, and starts the writer. No write is answered
+    /// unless its [`Deliveries`] run.
     ///
     /// # Errors
     /// When another process serves it, it is not ours, or the disk does not let us.
-    pub fn open(options: &Options, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(options: &Options, clock: Clock) -> Result<(Self, Deliveries), OpenError> {
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path, options.create)?;
         let manager = SqliteConnectionManager::file(&options.path)
@@ -91,8 +92,9 @@ impl Store {
             .map_err(|error| {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
-        let writer = Writer::start(connection, clock, options.writer)?;
-        Ok(Self { writer: RwLock::new(Some(writer)), readers, timeout: options.timeout, _lock: lock })
+        let (writer, deliveries) = Writer::start(connection, clock, options.writer)?;
+        let writer = RwLock::new(Some(writer));
+        Ok((Self { writer, readers, timeout: options.timeout, _lock: lock }, deliveries))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they

@@ -51,7 +51,7 @@ pub fn last_pulse(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Proves that the store can be written.
 pub fn pulse_tx(tx: &Tx<'_>) -> Result<(), Failure> {
-    tx.connection.prepare_cached("UPDATE pulse SET at = ?1")?.execute([tx.now_ms])?;
+    tx.connection.prepare_cached("UPDATE pulse SET beats = beats + 1")?.execute([])?;
     Ok(())
 }
 
@@ -61,13 +61,14 @@ pub fn upkeep_tx(
     watch: &mut ClockWatch,
     close_resolved_after_ms: i64,
 ) -> Result<Done, Failure> {
-    pulse_tx(tx)?;
     if !watch.trusts(tx.now_ms) {
         tracing::warn!(
             "the clock leapt by more than a day; closing waits until it has been steady for ten minutes"
         );
         return Ok(Done::Written);
     }
+    // Only a time that is trusted: a restart must not make good what has just been doubted.
+    tx.connection.prepare_cached("UPDATE pulse SET at = ?1")?.execute([tx.now_ms])?;
     let closed = close_resolved_tx(tx, close_resolved_after_ms)?;
     let forgotten = idempotency::forget_expired_tx(tx, ROUND)?;
     Ok(if closed == ROUND || forgotten == ROUND { Done::More } else { Done::Written })

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, ErrorCode};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
 use super::ingest::{self, Ingest};
@@ -62,6 +62,25 @@ pub enum Done {
 
 type Answer = oneshot::Sender<Result<Done, Error>>;
 
+type Answered = Vec<(Answer, Result<Done, Error>)>;
+
+/// The writer's answers on their way to those who wait. They cross to the serving thread a batch at a time: one by one,
+/// each would cost a system call to wake that thread.
+#[derive(Debug)]
+pub struct Deliveries(mpsc::UnboundedReceiver<Answered>);
+
+impl Deliveries {
+    /// Delivers until the writer has ended; to be run on the thread on which the answers are awaited.
+    pub async fn run(mut self) {
+        while let Some(answered) = self.0.recv().await {
+            for (answer, result) in answered {
+                // The one that asked may have gone away; what is done stays done.
+                answer.send(result).ok();
+            }
+        }
+    }
+}
+
 /// The way to the writer thread.
 #[derive(Debug)]
 pub struct Writer {
@@ -83,15 +102,22 @@ pub struct WriterLimits {
 
 impl Writer {
     /// Starts the thread on a connection that is its own from now on.
-    pub fn start(connection: Connection, clock: Clock, limits: WriterLimits) -> Result<Self, OpenError> {
+    pub fn start(
+        connection: Connection,
+        clock: Clock,
+        limits: WriterLimits,
+    ) -> Result<(Self, Deliveries), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
         let watch = ClockWatch::new(upkeep::last_pulse(&connection).map_err(|error| failed(&error))?);
         let (life, alive) = watch::channel(());
-        let worker = Worker { _life: life, connection, clock, limits, memory: Memory::default(), watch };
+        // Every answer belongs to a job that the queue had room for, so this needs no bound of its own.
+        let (answered, deliveries) = mpsc::unbounded_channel();
+        let worker =
+            Worker { _life: life, connection, clock, limits, answered, memory: Memory::default(), watch };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
-        Ok(Self { queue, thread, alive })
+        Ok((Self { queue, thread, alive }, Deliveries(deliveries)))
     }
 
     /// Hands a job over; the answer comes when it is on disk or refused.
@@ -135,6 +161,7 @@ struct Worker {
     connection: Connection,
     clock: Clock,
     limits: WriterLimits,
+    answered: mpsc::UnboundedSender<Answered>,
     memory: Memory,
     watch: ClockWatch,
 }
@@ -150,25 +177,47 @@ impl Worker {
                     Err(_) => break,
                 }
             }
-            let (dry, mut real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
-            let results = self
-                .run_together(&real)
-                .unwrap_or_else(|()| real.iter().map(|(job, _)| self.run_alone(job)).collect());
-            for ((_, answer), result) in real.drain(..).zip(results) {
-                // The one that asked may have gone away; what is done stays done.
-                answer.send(result).ok();
-            }
+            let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
+            let results = self.run_real(&real);
+            let mut answered: Answered = Vec::with_capacity(real.len() + dry.len());
+            answered.extend(real.into_iter().map(|(_, answer)| answer).zip(results));
             for (job, answer) in dry {
-                answer.send(self.run_alone(&job)).ok();
+                answered.push((answer, self.run_alone(&job)));
             }
+            // Nobody delivers any more when the process is on its way out, and then nobody waits either.
+            self.answered.send(answered).ok();
+        }
+        // So that the one file holds everything, for those who copy it while nothing runs.
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log was not emptied; keep it with the store's file");
         }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
         }
     }
 
+    /// One result per job, each on disk or undone.
+    fn run_real(&mut self, jobs: &[(Job, Answer)]) -> Vec<Result<Done, Error>> {
+        if let [(only, _)] = jobs {
+            return vec![self.run_alone(only)];
+        }
+        match self.run_together(jobs) {
+            Ok(results) => results,
+            // What the disk refuses to one it refuses to all.
+            Err(Failure::Sqlite(error)) if is_storage_fault(&error) => {
+                jobs.iter().map(|_| Err(storage_unavailable(error.to_string()))).collect()
+            }
+            Err(failure) => {
+                if let Failure::Sqlite(error) = failure {
+                    tracing::warn!(%error, jobs = jobs.len(), "a batch failed and is run again, one by one");
+                }
+                jobs.iter().map(|(job, _)| self.run_alone(job)).collect()
+            }
+        }
+    }
+
     /// All jobs in one transaction, without savepoints: they cost more than the rare batch that is run again.
-    fn run_together(&mut self, jobs: &[(Job, Answer)]) -> Result<Vec<Result<Done, Error>>, ()> {
+    fn run_together(&mut self, jobs: &[(Job, Answer)]) -> Result<Vec<Result<Done, Error>>, Failure> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -191,12 +240,10 @@ impl Worker {
             commit(&self.connection)?;
             Ok(results)
         })();
-        attempt.map_err(|failure: Failure| {
+        if attempt.is_err() {
             self.undo();
-            if let Failure::Sqlite(error) = failure {
-                tracing::warn!(%error, jobs = jobs.len(), "a batch failed and is run again, one by one");
-            }
-        })
+        }
+        attempt
     }
 
     /// One job in a transaction of its own, which a dry run never commits.
@@ -256,9 +303,18 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
     connection.prepare_cached("COMMIT")?.execute([]).map(|_| ())
 }
 
-/// A full or failing disk passes and is worth a retry; anything else that SQLite says is a bug of ours.
 fn storage_error(error: rusqlite::Error) -> Error {
-    let passes = matches!(
+    if is_storage_fault(&error) { storage_unavailable(error) } else { Error::internal(error) }
+}
+
+fn storage_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let message = "the store could not be written; nothing was acknowledged, send it again";
+    Error::new(Kind::StorageUnavailable, message).caused_by(cause)
+}
+
+/// A full or failing disk passes, and is worth a retry; anything else that SQLite says is a bug of ours.
+fn is_storage_fault(error: &rusqlite::Error) -> bool {
+    matches!(
         error.sqlite_error_code(),
         Some(
             ErrorCode::DiskFull
@@ -272,11 +328,5 @@ fn storage_error(error: rusqlite::Error) -> Error {
                 | ErrorCode::NotADatabase
                 | ErrorCode::PermissionDenied
         )
-    );
-    if passes {
-        let message = "the store could not be written; nothing was acknowledged, send it again";
-        Error::new(Kind::StorageUnavailable, message).caused_by(error)
-    } else {
-        Error::internal(error)
-    }
+    )
 }

@@ -1,7 +1,7 @@
 //! The benchmark's yardstick: the HTTP stack that Firebell stands on, doing nothing.
 //!
-//! Reads each request's whole body and answers 202 with a small fixed JSON body. Runtime, timers and socket
-//! options are those of the product's server, so that what Firebell adds is all that a ratio shows.
+//! Reads each request's whole body and answers 202 with a small fixed JSON body. Runtime, allocator, timers and
+//! socket options are those of the product's server, so that what Firebell adds is all that a ratio shows.
 //!
 //! `noop [ADDR]` listens on ADDR, or on a free loopback port, and prints it on standard error.
 
@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 
 /// About as long as the head of a webhook's answer; its content says nothing.
 const BODY: &[u8] = br#"{"success":true,"data":{"outcome":"ignored","warnings":[]}}"#;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {

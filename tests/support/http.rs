@@ -45,7 +45,7 @@ impl Response {
 
     /// What the contract says of every answer to a readable request.
     #[track_caller]
-    fn check(&self) {
+    pub fn check(&self) {
         let request_id = self.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {self:?}"));
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         let body = self.json();

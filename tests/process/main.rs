@@ -1,0 +1,25 @@
+//! The real binary, as a process, with real sockets and real files: what only a whole process can keep or break.
+//!
+//! Nothing here sleeps: tests wait for a line on standard error, an answer, or the end of a process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
+
+mod audit;
+mod bodies;
+mod check;
+mod commands;
+mod harness;
+#[allow(dead_code, reason = "shared with the other test binaries; each uses a part of it")]
+#[path = "../support/http.rs"]
+mod http;
+mod init;
+mod kill;
+mod layers;
+mod limits;
+mod readme;
+mod reload;
+mod requests;
+mod shipped;
+mod startup;
+mod terminate;
+mod usage;

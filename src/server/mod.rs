@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::Limits;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::handler::Handler;
 use crate::reply::{self, Answer, Reply};
 use log::{Completion, RequestLog};
@@ -181,7 +181,9 @@ impl Server {
         match body {
             Ok(body) => self.handler.run(admitted, head, &body).await,
             Err(error) => {
-                completion.body_left = !body::discard(head, &mut incoming).await;
+                // What is too large is on its way; what is late or broken off would only be waited for in vain.
+                let on_its_way = error.kind == Kind::PayloadTooLarge;
+                completion.body_left = !(on_its_way && body::discard(head, &mut incoming).await);
                 Err(error)
             }
         }

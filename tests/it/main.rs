@@ -4,6 +4,8 @@
 //! what all answers have ([`http`]); every file is checked for what must hold of it after any history ([`file`]); every
 //! log line is checked for what must never be in one ([`log`]).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
+
 #[path = "../support/http.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod http;

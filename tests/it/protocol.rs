@@ -4,7 +4,7 @@ use rusqlite::Connection as Sqlite;
 use serde_json::json;
 
 use crate::http::Connection;
-use crate::server::{NOW_MS, Server, WEBHOOK, alert};
+use crate::server::{Server, WEBHOOK, alert};
 
 #[test]
 fn a_callers_request_id_is_kept_if_it_is_128_printable_characters_or_less() {

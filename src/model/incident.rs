@@ -132,6 +132,21 @@ pub enum Outcome {
     Ignored,
 }
 
+impl Outcome {
+    /// The name that clients read.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Reopened => "reopened",
+            Self::Resolved => "resolved",
+            Self::Updated => "updated",
+            Self::Repeated => "repeated",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
 /// What became of an alert, and of which incident. It is kept with an idempotency key, hence (de)serializable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are those of the contract")]

@@ -8,10 +8,12 @@ use http::HeaderMap;
 /// Characters of a caller's own id.
 const MOST_CHARS: usize = 128;
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Gives out ids that are unique over restarts, in the order of arrival.
 #[derive(Debug)]
 pub struct RequestIds {
-    process: u32,
+    prefix: String,
     next: AtomicU64,
 }
 
@@ -20,7 +22,7 @@ impl RequestIds {
     pub fn new() -> Self {
         // The seed of the standard library's hash maps: random per process, which is all that is asked of it.
         let process = RandomState::new().hash_one(std::process::id()) as u32;
-        Self { process, next: AtomicU64::new(1) }
+        Self { prefix: format!("req_{process:08x}"), next: AtomicU64::new(1) }
     }
 
     /// The id of a request: the caller's `X-Request-Id`, if it is printable ASCII of at most 128 characters.
@@ -31,7 +33,14 @@ impl RequestIds {
         };
         match own.filter(printable) {
             Some(id) => id.to_owned(),
-            None => format!("req_{:08x}{:08x}", self.process, self.next.fetch_add(1, Ordering::Relaxed)),
+            None => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                let mut id = String::with_capacity(self.prefix.len() + 8);
+                id.push_str(&self.prefix);
+                // Eight hexadecimal digits; a process does not live to see the ninth.
+                id.extend((0..8).rev().map(|digit| char::from(HEX[(number >> (4 * digit) & 0xf) as usize])));
+                id
+            }
         }
     }
 }

@@ -103,7 +103,10 @@ fn a_walk_by_cursor_or_by_offset_sees_each_incident_once() {
                     );
                     seen.extend(&found);
                     assert_eq!(page["has_more"], seen.len() < expected.len());
-                    assert_eq!(found.len() < limit, seen.len() == expected.len() && !seen.len().is_multiple_of(limit));
+                    assert_eq!(
+                        found.len() < limit,
+                        seen.len() == expected.len() && !seen.len().is_multiple_of(limit)
+                    );
                     if page["has_more"] == false {
                         assert_eq!(
                             (&page["next_offset"], &page["next_cursor"]),

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::handler::{Handler, Live};
 use crate::server;
-use crate::store::{Names, Options, Store, WriterLimits};
+use crate::store::{Names, Options, Store};
 
 /// How often the store looks after itself.
 const UPKEEP: Duration = Duration::from_secs(60);
@@ -60,14 +60,13 @@ impl App {
         let listener = runtime.block_on(TcpListener::bind(config.listen));
         let listener = listener.map_err(|error| cannot_listen(config.listen, &error))?;
         let addr = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
-        let store = Store::open(&store_options(&config), clock.clone());
+        let store = Store::open(&Options::of(&config), clock.clone());
         let (store, deliveries) = store.map_err(|error| AppError(error.to_string()))?;
         let store = Arc::new(store);
         runtime.spawn(deliveries.run());
         runtime.block_on(store.learn(names_of(&config))).map_err(|error| AppError(error.to_string()))?;
 
-        let public_url = config.public_url_at(addr);
-        let handler = Arc::new(Handler::new(Live { config, public_url }, Arc::clone(&store), clock));
+        let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock));
         let (stop, stopped) = oneshot::channel();
         let handle = runtime.handle().clone();
         let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);
@@ -102,10 +101,10 @@ impl App {
         }
         let learned = self.runtime.block_on(self.store.learn(names_of(&config)));
         learned.map_err(|error: Error| AppError(error.to_string()))?;
-        let public_url = config.public_url_at(self.addr);
-        // The loopback rules follow the listener that there is, not the one that a restart would open.
-        let config = Config { listen: old.config.listen, ..config };
-        self.handler.replace(Live { config, public_url });
+        // What takes a restart stays what it is, whatever the file says now: the loopback rules follow the listener
+        // that there is.
+        let Config { listen, store, limits, log, .. } = old.config.clone();
+        self.handler.replace(Live::new(Config { listen, store, limits, log, ..config }, self.addr));
         Ok(())
     }
 
@@ -168,20 +167,6 @@ async fn look_after(handler: Arc<Handler>, store: Arc<Store>) {
         if let Err(error) = store.upkeep(handler.live().config.close_resolved_after_ms).await {
             tracing::warn!(%error, cause = error.cause().map(tracing::field::display), "upkeep failed; it is tried again in a minute");
         }
-    }
-}
-
-fn store_options(config: &Config) -> Options {
-    Options {
-        path: config.store.path.clone(),
-        create: config.store.create,
-        writer: WriterLimits {
-            queue: config.limits.queue,
-            batch: config.limits.batch,
-            idempotency_keys: config.limits.idempotency_keys,
-        },
-        readers: config.limits.readers,
-        timeout: config.limits.store_timeout,
     }
 }
 

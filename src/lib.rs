@@ -8,7 +8,7 @@
 //!    store); reads use read-only pooled connections and keep no statement open between pages.
 //! 4. Dropping any request's future (a client that went away) leaves no partial state.
 //! 5. Routing keys, tokens, secrets and bodies never reach a log or an error text.
-//! 6. Everything queued, buffered, retried or kept has a bound, and the bound is in `config.toml`.
+//! 6. Everything queued, buffered or retried has a bound; those that depend on the machine are in `config.toml`.
 //! 7. A dry run and the real path are the same code: a command that the writer rolls back.
 //!
 //! # A webhook, start to finish

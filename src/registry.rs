@@ -280,8 +280,7 @@ impl Registry {
         self.service_by_reference.get(reference).map_or(reference, |&index| &self.services[index].id)
     }
 
-    /// The severity of a new incident whose alert states none: the links of the chain after the payload and the
-    /// source's own map.
+    /// The severity of a new incident whose alert states none: the links of the chain after the payload.
     #[must_use]
     pub fn default_severity(&self, service: &Service, integration: &Integration) -> Severity {
         let chain = service.default_severity.or(integration.default_severity);

@@ -21,7 +21,7 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 9] = [
+const TABLE: [(&str, &str, Route); 10] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
@@ -29,6 +29,8 @@ const TABLE: [(&str, &str, Route); 9] = [
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
+    // The permalink that answers give.
+    ("GET", "/incidents/{number}", Route::Incident),
     ("GET", "/healthz", Route::Healthz),
     ("GET", "/readyz", Route::Readyz),
 ];
@@ -95,6 +97,7 @@ mod tests {
         assert_eq!((found.route, found.parameters), (Route::Webhook, vec!["a/b".into()]));
         assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
         assert_eq!(find("HEAD", "/healthz").unwrap().template, "/healthz");
+        assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Incident);
         for path in [
             "",
             "/",

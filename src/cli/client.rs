@@ -1,4 +1,4 @@
-//! The command line's HTTP client: no command opens the store, so that only one process ever writes it.
+//! The command line's HTTP client: what reads and changes incidents asks the server, so that only it has the store.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::{Failure, load};
 use crate::config::Config;
 use crate::registry::Scope;
 
-/// How long a command waits for an answer: longer than the server may wait for its disk.
+/// How long a command waits for an answer: longer than a server waits for its disk, unless configured otherwise.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which server to talk to.

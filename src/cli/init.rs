@@ -4,14 +4,13 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
 
 use super::{Failure, Outcome, text};
 use crate::clock::Clock;
 use crate::config;
-use crate::store::{Options, Store, WriterLimits};
+use crate::store::{Options, Store};
 
 #[derive(Debug, Args)]
 pub struct Init {
@@ -58,18 +57,7 @@ pub fn run(path: Option<&Path>, init: &Init) -> Outcome {
 /// Makes the store that the new configuration names, unless it is there, as `create = false` will expect.
 fn make_store(path: &Path) -> Result<(String, std::net::SocketAddr), Failure> {
     let config = config::load(path, &|name| std::env::var(name).ok())?;
-    let limits = &config.limits;
-    let options = Options {
-        path: config.store.path.clone(),
-        create: true,
-        writer: WriterLimits {
-            queue: limits.queue,
-            batch: limits.batch,
-            idempotency_keys: limits.idempotency_keys,
-        },
-        readers: 1,
-        timeout: Duration::from_secs(10),
-    };
+    let options = Options { create: true, ..Options::of(&config) };
     let (store, _) = Store::open(&options, Clock::System)?;
     store.close();
     Ok((config.store.path.display().to_string(), config.listen))

@@ -1,13 +1,13 @@
 //! `firebell send`: an incident by hand, through the same webhook as everybody's.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Target};
 use super::{Failure, Outcome, text};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::handler::sign;
 
@@ -59,7 +59,7 @@ pub fn run(config: Option<&Path>, send: &Send) -> Outcome {
     let (key, signing_secret) = credentials(send, config.as_ref())?;
     let mut headers = Vec::new();
     if let Some(secret) = signing_secret {
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
+        let now_s = (Clock::System.now_ms() / 1000).to_string();
         let signature = sign(&secret, &now_s, body.as_bytes()).ok_or("the signing secret cannot be used")?;
         headers = vec![("X-Firebell-Timestamp", now_s), ("X-Firebell-Signature", signature)];
     }

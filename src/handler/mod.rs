@@ -12,6 +12,7 @@ mod webhook;
 
 pub use signature::sign;
 
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -34,6 +35,18 @@ pub struct Live {
     pub config: Config,
     /// What links begin with, now that the port is known.
     pub public_url: String,
+}
+
+impl Live {
+    /// The configuration of a server that listens on `addr`.
+    #[must_use]
+    pub fn new(mut config: Config, addr: SocketAddr) -> Self {
+        // Only commands need keys and tokens in the clear; a server that has forgotten them cannot leak them.
+        config.senders = Vec::new();
+        config.client_tokens = Vec::new();
+        let public_url = config.public_url_at(addr);
+        Self { config, public_url }
+    }
 }
 
 /// Everything that handling a request needs.
@@ -143,7 +156,11 @@ impl Handler {
             }
             Route::Healthz | Route::Readyz => (Who::Anyone, None),
         };
-        let parameters = found.parameters.into_iter().map(Into::into).collect();
+        // A webhook's only one is its key, which is not kept beyond this point.
+        let parameters = match &who {
+            Who::Integration(_) => Vec::new(),
+            _ => found.parameters.into_iter().map(Into::into).collect(),
+        };
         let (route, template) = (found.route, found.template);
         Ok(Admitted { route, parameters, who, template, body_limit, live })
     }

@@ -17,7 +17,8 @@ pub enum SenderKind {
 }
 
 /// The generic cell rate algorithm: one number per sender, the time at which all its requests so far would have been
-/// due had they come evenly. A minute's worth may come at once. There are as many entries as integrations and tokens.
+/// due had they come evenly. A minute's worth may come at once. There are as many entries as integrations and
+/// tokens have been configured.
 #[derive(Debug, Default)]
 pub struct RateLimits {
     due_us: Mutex<HashMap<(SenderKind, String), i64>>,

@@ -26,12 +26,12 @@ pub fn authenticate(live: &Live, key: &str, head: &Parts) -> Result<Arc<Integrat
         let message = "no integration has this routing key; `firebell check` tells whether the configuration is in order";
         return Err(Error::new(Kind::UnknownRoutingKey, message));
     };
-    // Everybody knows the placeholder, so any web page could post with it.
+    // Everybody knows the placeholder, so anybody on a network, and any web page, could post with it.
     if key == PLACEHOLDER_KEY {
         access::check_origin(live, &head.headers)?;
-        if head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
-            let message =
-                "the placeholder routing key is not for web pages; `firebell init` makes a key of your own";
+        let foreign = head.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        if foreign || !live.config.is_loopback() {
+            let message = "the placeholder routing key is neither for networks nor for web pages; `firebell init` makes a key of your own";
             return Err(Error::new(Kind::ForbiddenHost, message));
         }
     }

@@ -11,63 +11,37 @@ pub struct Run {
     pub kind: EntryKind,
     /// `None`: the incident's integration.
     pub actor: Option<String>,
+    /// A person said something with it.
+    pub has_message: bool,
     pub count: i64,
     pub last_at: i64,
     pub changes: Vec<Change>,
 }
 
-/// What [`merge`] decided.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// Entries that now stand for others too.
-    pub rewritten: Vec<Run>,
-    /// Entries that another one now stands for.
-    pub deleted: Vec<i64>,
-    /// How many entries are left.
-    pub remaining: i64,
-}
-
-/// Merges `entries` (oldest first) until `target` are left, oldest runs first. The first and the newest entry stay as
-/// they are: the one tells how it began, the other may yet be counted up.
+/// Merges `entries` (oldest first) until `target` are left, oldest runs first, and returns those. The first and the
+/// newest entry stay as they are: the one tells how it began, the other may yet be counted up.
 ///
 /// Runs of `updated` and `repeated` by one actor are merged first. An incident that flaps has none: then neighbours of
-/// any kind but comments are, since the bound must hold for it too.
+/// any kind are, since the bound must hold for it too, and what people said goes last.
 #[must_use]
-pub fn merge(entries: Vec<Run>, target: usize) -> Merged {
-    let mut left = entries.len();
-    let mut merged = Merged::default();
-    let quiet = |run: &Run, next: &Run| {
-        let mergeable = |entry: &Run| matches!(entry.kind, EntryKind::Updated | EntryKind::Repeated);
-        mergeable(run) && mergeable(next) && run.actor == next.actor
-    };
-    let entries = merge_runs(entries, target, &mut left, &mut merged, quiet);
-    let any = |run: &Run, next: &Run| run.kind != EntryKind::Comment && next.kind != EntryKind::Comment;
-    let entries = merge_runs(entries, target, &mut left, &mut merged, any);
-    // The second round may delete what the first one rewrote.
-    merged.rewritten.retain(|run| !merged.deleted.contains(&run.id));
-    merged.rewritten.sort_by_key(|run| run.id);
-    merged.rewritten.dedup_by_key(|run| run.id);
-    merged.remaining = i64::try_from(entries.len()).unwrap_or(i64::MAX);
-    merged
+pub fn merge(entries: Vec<Run>, target: usize) -> Vec<Run> {
+    let quiet =
+        |entry: &Run| matches!(entry.kind, EntryKind::Updated | EntryKind::Repeated) && !entry.has_message;
+    let entries =
+        merge_runs(entries, target, |run, next| quiet(run) && quiet(next) && run.actor == next.actor);
+    let entries = merge_runs(entries, target, |run, next| !run.has_message && !next.has_message);
+    merge_runs(entries, target, |_, _| true)
 }
 
-fn merge_runs(
-    entries: Vec<Run>,
-    target: usize,
-    left: &mut usize,
-    merged: &mut Merged,
-    may_join: impl Fn(&Run, &Run) -> bool,
-) -> Vec<Run> {
+fn merge_runs(entries: Vec<Run>, target: usize, may_join: impl Fn(&Run, &Run) -> bool) -> Vec<Run> {
+    let mut excess = entries.len().saturating_sub(target);
     let newest = entries.len().saturating_sub(1);
     let mut kept: Vec<Run> = Vec::with_capacity(entries.len());
     for (position, entry) in entries.into_iter().enumerate() {
         match kept.last_mut() {
-            Some(run) if position > 1 && position < newest && *left > target && may_join(run, &entry) => {
+            Some(run) if position > 1 && position < newest && excess > 0 && may_join(run, &entry) => {
                 absorb(run, &entry);
-                merged.deleted.push(entry.id);
-                merged.rewritten.retain(|earlier| earlier.id != run.id);
-                merged.rewritten.push(run.clone());
-                *left -= 1;
+                excess -= 1;
             }
             _ => kept.push(entry),
         }
@@ -80,6 +54,7 @@ fn absorb(run: &mut Run, next: &Run) {
     if run.actor != next.actor {
         run.actor = Some("system".into());
     }
+    run.has_message |= next.has_message;
     run.count += next.count;
     run.last_at = next.last_at;
     for change in &next.changes {
@@ -107,6 +82,7 @@ mod tests {
             at: id,
             kind,
             actor: None,
+            has_message: false,
             count: 1,
             last_at: id,
             changes: changes.iter().map(change).collect(),
@@ -125,30 +101,31 @@ mod tests {
             entry(7, EntryKind::Updated, &[("title", "4", "5")]),
             entry(8, EntryKind::Repeated, &[]),
         ];
-        let merged = merge(entries, 6);
-        assert_eq!((merged.deleted, merged.remaining), (vec![3, 4], 6));
-        assert_eq!(merged.rewritten.len(), 1);
-        let run = &merged.rewritten[0];
-        assert_eq!((run.id, run.at, run.last_at, run.count, run.kind), (2, 2, 4, 3, EntryKind::Updated));
-        assert_eq!(
-            run.changes,
-            entry(0, EntryKind::Updated, &[("title", "1", "3"), ("severity", "a", "b")]).changes
-        );
+        let left = merge(entries.clone(), 6);
+        assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [1, 2, 5, 6, 7, 8]);
+        let run = &left[1];
+        assert_eq!((run.at, run.last_at, run.count, run.kind), (2, 4, 3, EntryKind::Updated));
+        let changes = entry(0, EntryKind::Updated, &[("title", "1", "3"), ("severity", "a", "b")]).changes;
+        assert_eq!(run.changes, changes);
+        assert_eq!(left[2..], entries[4..]);
     }
 
     #[test]
-    fn a_flapping_incident_keeps_to_the_bound_too() {
-        let flap = |id| match id % 2 {
-            0 => entry(id, EntryKind::Resolved, &[("status", "n", "r")]),
-            _ => entry(id, EntryKind::Reopened, &[("status", "r", "n")]),
+    fn a_flapping_incident_keeps_to_the_bound_and_what_people_said() {
+        let flap = |id: i64| Run {
+            has_message: id % 3 == 0,
+            ..match id % 2 {
+                0 => entry(id, EntryKind::Resolved, &[("status", "n", "r")]),
+                _ => entry(id, EntryKind::Reopened, &[("status", "r", "n")]),
+            }
         };
         let entries: Vec<_> =
             std::iter::once(entry(0, EntryKind::Created, &[])).chain((1..1001).map(flap)).collect();
-        let total: i64 = entries.iter().map(|entry| entry.count).sum();
-        let merged = merge(entries.clone(), 900);
-        assert_eq!(merged.remaining, 900);
-        let rewritten: i64 = merged.rewritten.iter().map(|run| run.count - 1).sum();
-        assert_eq!(merged.remaining + rewritten, total);
-        assert!(!merged.deleted.contains(&0) && !merged.deleted.contains(&1000));
+        let said = |entries: &[Run]| entries.iter().filter(|entry| entry.has_message).count();
+        let left = merge(entries.clone(), 900);
+        assert_eq!((left.len(), said(&left)), (900, said(&entries)));
+        assert_eq!(left.iter().map(|run| run.count).sum::<i64>(), 1001);
+        assert_eq!((left[0].clone(), left[899].clone()), (entries[0].clone(), entries[1000].clone()));
+        assert_eq!(merge(entries, 300).len(), 300, "the bound comes before what people said");
     }
 }

@@ -9,7 +9,7 @@ use http::request::Parts;
 use crate::error::Error;
 use crate::handler::Admitted;
 
-/// Lines about refusals that one sender may cause in a minute.
+/// Lines about refused, failed and slow requests that one sender may cause in a minute.
 const REFUSALS_A_MINUTE: u32 = 10;
 
 /// Slower than this is worth a warning, whatever the outcome.
@@ -17,7 +17,8 @@ const SLOW_MS: f64 = 1000.0;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Keeps one sender's mistakes from filling the log. There are as many entries as integrations and tokens.
+/// Keeps one sender's mistakes from filling the log. There are as many entries as integrations and
+/// tokens have been configured.
 #[derive(Debug, Default)]
 pub struct RequestLog {
     refusals: Mutex<HashMap<String, Refusals>>,

@@ -98,8 +98,7 @@ fn alert_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) -
         && body.integration.after_resolve == AfterResolve::New
     {
         // It was resolved while the configuration still said "reopen".
-        let sql = "UPDATE incident SET holds_key = 0 WHERE id = ?1";
-        tx.connection.prepare_cached(sql)?.execute([id])?;
+        tx.set_holds_key(id, false)?;
         holder = None;
     }
     match holder {
@@ -134,8 +133,8 @@ fn find_holder_tx(tx: &Tx<'_>, integration: i64, key: &str) -> rusqlite::Result<
         Ok(Holder {
             id: row.get(0)?,
             service: row.get(1)?,
-            status: Status::from_stored(row.get(2)?).ok_or(rusqlite::Error::InvalidQuery)?,
-            severity: Severity::from_stored(row.get(3)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            status: row.get(2)?,
+            severity: row.get(3)?,
             occurrences: row.get(4)?,
             entries: row.get(5)?,
             repeat_event: row.get(6)?,
@@ -355,17 +354,10 @@ fn write_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
 fn turn_tx(tx: &Tx<'_>, body: &Ingest, id: i64, outcome: Outcome) -> rusqlite::Result<()> {
     match outcome {
         Outcome::Resolved => {
-            let sql = "UPDATE incident SET resolved_at = ?2, resolved_by = ?3, holds_key = ?4 WHERE id = ?1";
-            let holds_key = body.integration.after_resolve == AfterResolve::Reopen;
-            let by = actor_name(&body.integration);
-            tx.connection.prepare_cached(sql)?.execute(params![id, tx.now_ms, by, holds_key])?;
+            tx.stamp_resolved(id, &actor_name(&body.integration))?;
+            tx.set_holds_key(id, body.integration.after_resolve == AfterResolve::Reopen)
         }
-        Outcome::Reopened => {
-            let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
-                           acknowledged_by = NULL WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute([id])?;
-        }
-        _ => {}
+        Outcome::Reopened => tx.clear_stamps(id),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -41,6 +41,12 @@ struct Current {
     assigned_to: Option<String>,
 }
 
+impl Current {
+    fn reopened_by(&self, to: Status) -> bool {
+        self.status == Status::Resolved && to.is_open()
+    }
+}
+
 /// Moves an incident along the status machine.
 pub fn set_status_tx(tx: &mut Tx<'_>, change: &SetStatus) -> Result<Done, Failure> {
     let id = change.number.to_row_id();
@@ -48,12 +54,11 @@ pub fn set_status_tx(tx: &mut Tx<'_>, change: &SetStatus) -> Result<Done, Failur
     if !current.status.may_become(change.to) {
         return Err(invalid_transition(change, current.status).into());
     }
-    let reopens = current.status == Status::Resolved && change.to.is_open();
-    if reopens && !current.holds_key {
+    if current.reopened_by(change.to) && !current.holds_key {
         check_key_is_free_tx(tx, &current)?;
     }
     move_tx(tx, id, &current, change)?;
-    read::incident(tx.connection, change.number)?.map(written).ok_or_else(|| not_found(change.number).into())
+    written_tx(tx, change.number)
 }
 
 /// Stamps time and caller; assigns the caller if nobody is; lifts `new` to `investigating`.
@@ -92,7 +97,7 @@ pub fn acknowledge_tx(tx: &mut Tx<'_>, acknowledge: &Acknowledge) -> Result<Done
         caller,
         entries
     ])?;
-    read::incident(tx.connection, *number)?.map(written).ok_or_else(|| not_found(*number).into())
+    written_tx(tx, *number)
 }
 
 /// Closes an incident that has been resolved for long enough.
@@ -107,8 +112,10 @@ pub fn not_found(number: Number) -> Error {
     Error::new(Kind::NotFound, format!("there is no incident {number}"))
 }
 
-fn written(incident: crate::model::Incident) -> Done {
-    Done::Incident(Box::new(incident))
+/// The incident as it now is.
+fn written_tx(tx: &Tx<'_>, number: Number) -> Result<Done, Failure> {
+    let incident = read::incident(tx.connection, number)?.ok_or_else(|| not_found(number))?;
+    Ok(Done::Incident(Box::new(incident)))
 }
 
 fn current_tx(tx: &Tx<'_>, number: Number) -> Result<Current, Failure> {
@@ -116,7 +123,7 @@ fn current_tx(tx: &Tx<'_>, number: Number) -> Result<Current, Failure> {
                FROM incident WHERE id = ?1";
     let current = |row: &Row<'_>| {
         Ok(Current {
-            status: Status::from_stored(row.get(0)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            status: row.get(0)?,
             entries: row.get(1)?,
             holds_key: row.get(2)?,
             integration: row.get(3)?,
@@ -145,11 +152,10 @@ fn check_key_is_free_tx(tx: &Tx<'_>, current: &Current) -> Result<(), Failure> {
 }
 
 fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusqlite::Result<()> {
-    let reopens = current.status == Status::Resolved && change.to.is_open();
     let kind = match change.to {
         Status::Resolved => EntryKind::Resolved,
         Status::Closed => EntryKind::Closed,
-        _ if reopens => EntryKind::Reopened,
+        to if current.reopened_by(to) => EntryKind::Reopened,
         _ => EntryKind::StatusChanged,
     };
     let changes = [status_change(current.status, change.to)];
@@ -161,22 +167,18 @@ fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusql
     tx.connection.prepare_cached(sql)?.execute([id, change.to.to_stored(), tx.now_ms, entries])?;
     match kind {
         // Whether it still holds its key is for the next alert to decide: that depends on the integration.
-        EntryKind::Resolved => {
-            let sql = "UPDATE incident SET resolved_at = ?2, resolved_by = ?3 WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute(params![id, tx.now_ms, change.caller])?;
-        }
+        EntryKind::Resolved => tx.stamp_resolved(id, &change.caller),
         EntryKind::Closed => {
-            let sql = "UPDATE incident SET closed_at = ?2, holds_key = 0 WHERE id = ?1";
+            let sql = "UPDATE incident SET closed_at = ?2 WHERE id = ?1";
             tx.connection.prepare_cached(sql)?.execute([id, tx.now_ms])?;
+            tx.set_holds_key(id, false)
         }
         EntryKind::Reopened => {
-            let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
-                           acknowledged_by = NULL, holds_key = (dedup_key IS NOT NULL) WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute([id])?;
+            tx.clear_stamps(id)?;
+            tx.set_holds_key(id, current.dedup_key.is_some())
         }
-        _ => {}
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn status_change(from: Status, to: Status) -> Change {

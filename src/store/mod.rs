@@ -3,6 +3,7 @@
 //! The only place that knows SQL. Its interface is some dozen named operations on domain types; none shows SQL or a
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
+mod columns;
 mod idempotency;
 mod ingest;
 mod lifecycle;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::model::{Entry, Incident, Number, Report};
 pub use idempotency::IdempotencyKey;
@@ -60,6 +62,25 @@ pub struct Options {
     pub readers: u32,
     /// How long a request waits for the disk before it is told so.
     pub timeout: Duration,
+}
+
+impl Options {
+    /// Those that the configuration means.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            path: config.store.path.clone(),
+            create: config.store.create,
+            writer: WriterLimits {
+                queue: limits.queue,
+                batch: limits.batch,
+                idempotency_keys: limits.idempotency_keys,
+            },
+            readers: limits.readers,
+            timeout: limits.store_timeout,
+        }
+    }
 }
 
 /// An open store.
@@ -105,7 +126,7 @@ impl Store {
     pub async fn ingest(&self, body: Ingest) -> Result<(Vec<Report>, bool), Error> {
         match self.write(Job::Ingest(body)).await? {
             Done::Ingested { reports, replayed } => Ok((reports, replayed)),
-            other => Err(unexpected(&other)),
+            _ => Err(unexpected()),
         }
     }
 
@@ -194,7 +215,7 @@ impl Store {
     async fn write_incident(&self, job: Job) -> Result<Incident, Error> {
         match self.write(job).await? {
             Done::Incident(incident) => Ok(*incident),
-            other => Err(unexpected(&other)),
+            _ => Err(unexpected()),
         }
     }
 
@@ -232,6 +253,13 @@ impl Store {
     }
 }
 
-fn unexpected(done: &Done) -> Error {
-    Error::internal(format!("the writer answered {done:?}"))
+fn unexpected() -> Error {
+    Error::internal("the writer answered another kind of job")
+}
+
+impl Drop for Store {
+    /// Before the lock is released: nobody else may have the file while the writer does.
+    fn drop(&mut self) {
+        self.close();
+    }
 }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::model::{Entry, EntryKind, Incident, Number, ServiceName, Severity, Status};
+use crate::model::{Entry, Incident, Number, ServiceName, Severity, Status};
 
 /// Up to here a list's `total` is exact.
 const EXACT_TOTAL: i64 = 10_000;
@@ -60,13 +60,12 @@ pub fn incident(connection: &Connection, number: Number) -> rusqlite::Result<Opt
 }
 
 fn incident_from(row: &Row<'_>) -> rusqlite::Result<Incident> {
-    let stored = |column: &str| rusqlite::Error::InvalidColumnName(column.into());
     Ok(Incident {
         number: Number::from_row_id(row.get(0)?),
         title: row.get(1)?,
         description: row.get(2)?,
-        severity: Severity::from_stored(row.get(3)?).ok_or_else(|| stored("severity"))?,
-        status: Status::from_stored(row.get(4)?).ok_or_else(|| stored("status"))?,
+        severity: row.get(3)?,
+        status: row.get(4)?,
         services: vec![ServiceName { service_key: row.get(5)?, name: row.get(6)? }],
         integration: row.get(7)?,
         source_url: row.get(8)?,
@@ -96,7 +95,7 @@ pub fn timeline(connection: &Connection, number: Number, most: i64) -> rusqlite:
         Ok(Entry {
             id: row.get(0)?,
             at: row.get(1)?,
-            kind: EntryKind::from_stored(row.get(2)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            kind: row.get(2)?,
             actor: row.get(3)?,
             message: row.get(4)?,
             changes: row.get(5)?,
@@ -199,15 +198,17 @@ impl<'q> Filter<'q> {
         let before = before.map_or(i64::MAX, Number::to_row_id);
         let mut rows = statement.query([before])?;
         let mut examined = 0;
+        let mut last = 0;
         while let Some(row) = rows.next()? {
+            if examined == MOST_EXAMINED {
+                return Ok(WalkEnd::CutShort(last));
+            }
             let id = row.get(0)?;
             if self.lets_through(row)? && !visit(id) {
                 return Ok(WalkEnd::Stopped);
             }
             examined += 1;
-            if examined == MOST_EXAMINED {
-                return Ok(WalkEnd::CutShort(id));
-            }
+            last = id;
         }
         Ok(WalkEnd::Exhausted)
     }

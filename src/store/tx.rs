@@ -166,6 +166,28 @@ impl<'a> Tx<'a> {
         Ok(Done::Written)
     }
 
+    /// Stamps who resolved an incident, and when.
+    pub fn stamp_resolved(&self, incident: i64, by: &str) -> rusqlite::Result<()> {
+        let sql = "UPDATE incident SET resolved_at = ?2, resolved_by = ?3 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![incident, self.now_ms, by])?;
+        Ok(())
+    }
+
+    /// Takes back what resolving and acknowledging stamped: an incident that is open again is anybody's.
+    pub fn clear_stamps(&self, incident: i64) -> rusqlite::Result<()> {
+        let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
+                       acknowledged_by = NULL WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute([incident])?;
+        Ok(())
+    }
+
+    /// Says whether alerts with its dedup key come to an incident.
+    pub fn set_holds_key(&self, incident: i64, holds_key: bool) -> rusqlite::Result<()> {
+        let sql = "UPDATE incident SET holds_key = ?2 WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![incident, holds_key])?;
+        Ok(())
+    }
+
     /// Appends to an incident's timeline. `entries` is how many it has; how many it then has is returned, with the
     /// new one's id.
     pub fn append(&self, incident: i64, entries: i64, entry: &NewEntry<'_>) -> rusqlite::Result<(i64, i64)> {
@@ -187,41 +209,42 @@ impl<'a> Tx<'a> {
 
     /// Merges the oldest entries of a full timeline and returns how many remain.
     fn merge_timeline(&self, incident: i64) -> rusqlite::Result<i64> {
-        let sql = "SELECT id, at, kind, count, coalesce(last_at, at), coalesce(changes, '[]'), actor
+        let sql = "SELECT id, at, kind, count, coalesce(last_at, at), coalesce(changes, '[]'), actor,
+                          message IS NOT NULL
                    FROM event WHERE incident = ?1 ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let stored = statement.query_map([incident], |row| {
             Ok(timeline::Run {
                 id: row.get(0)?,
                 at: row.get(1)?,
-                kind: EntryKind::from_stored(row.get(2)?).unwrap_or(EntryKind::Updated),
+                kind: row.get(2)?,
                 count: row.get(3)?,
                 last_at: row.get(4)?,
                 changes: changes_from_json(&row.get::<_, String>(5)?),
                 actor: row.get(6)?,
+                has_message: row.get(7)?,
             })
         })?;
         let stored = stored.collect::<rusqlite::Result<Vec<_>>>()?;
-        let merged = timeline::merge(stored, ENTRIES_AFTER_MERGE);
+        let counts: HashMap<i64, i64> = stored.iter().map(|run| (run.id, run.count)).collect();
+        let left = timeline::merge(stored, ENTRIES_AFTER_MERGE);
         let mut update = self.connection.prepare_cached(
             "UPDATE event SET kind = ?2, count = ?3, last_at = ?4, changes = ?5, actor = ?6 WHERE id = ?1",
         )?;
-        let mut delete = self.connection.prepare_cached("DELETE FROM event WHERE id = ?1")?;
-        for run in &merged.rewritten {
-            let changes = (!run.changes.is_empty()).then(|| changes_to_json(&run.changes));
-            update.execute(params![
-                run.id,
-                run.kind.to_stored(),
-                run.count,
-                run.last_at,
-                changes,
-                run.actor
-            ])?;
+        let mut gone = counts.clone();
+        for run in &left {
+            gone.remove(&run.id);
+            if counts.get(&run.id) != Some(&run.count) {
+                let changes = (!run.changes.is_empty()).then(|| changes_to_json(&run.changes));
+                let kind = run.kind.to_stored();
+                update.execute(params![run.id, kind, run.count, run.last_at, changes, run.actor])?;
+            }
         }
-        for id in &merged.deleted {
+        let mut delete = self.connection.prepare_cached("DELETE FROM event WHERE id = ?1")?;
+        for id in gone.keys() {
             delete.execute([id])?;
         }
-        Ok(merged.remaining)
+        Ok(left.len() as i64)
     }
 }
 

@@ -223,51 +223,53 @@ impl Worker {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        let attempt = (|| {
-            begin(&self.connection)?;
-            let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
+        self.transaction(true, |tx, watch, limits| {
             let mut results = Vec::with_capacity(jobs.len());
             for (job, _) in jobs {
-                let before = self.connection.total_changes();
-                match run_job(&mut tx, job, &mut self.watch, self.limits) {
+                let before = tx.connection.total_changes();
+                match run_job(tx, job, watch, limits) {
                     Ok(done) => results.push(Ok(done)),
                     // What was refused before it wrote anything leaves the others as they are.
-                    Err(Failure::Refused(error)) if before == self.connection.total_changes() => {
+                    Err(Failure::Refused(error)) if before == tx.connection.total_changes() => {
                         results.push(Err(error));
                     }
                     Err(failure) => return Err(failure),
                 }
             }
-            tx.finish()?;
-            commit(&self.connection)?;
             Ok(results)
-        })();
-        if attempt.is_err() {
-            self.undo();
-        }
-        attempt
+        })
     }
 
     /// One job in a transaction of its own, which a dry run never commits.
     fn run_alone(&mut self, job: &Job) -> Result<Done, Error> {
-        let dry_run = job.is_dry_run();
+        let done = self.transaction(!job.is_dry_run(), |tx, watch, limits| run_job(tx, job, watch, limits));
+        done.map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::Sqlite(error) if is_storage_fault(&error) => storage_unavailable(error),
+            Failure::Sqlite(error) => Error::internal(error),
+        })
+    }
+
+    /// Runs `work` in a transaction that is committed, if `commit` says so and nothing failed, or undone.
+    fn transaction<T>(
+        &mut self,
+        commit: bool,
+        work: impl FnOnce(&mut Tx<'_>, &mut ClockWatch, WriterLimits) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let attempt = (|| {
-            begin(&self.connection)?;
+            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
-            let done = run_job(&mut tx, job, &mut self.watch, self.limits)?;
+            let done = work(&mut tx, &mut self.watch, self.limits)?;
             tx.finish()?;
-            if !dry_run {
-                commit(&self.connection)?;
+            if commit {
+                self.connection.prepare_cached("COMMIT")?.execute([])?;
             }
             Ok(done)
         })();
-        if dry_run || attempt.is_err() {
+        if !commit || attempt.is_err() {
             self.undo();
         }
-        attempt.map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::Sqlite(error) => storage_error(error),
-        })
+        attempt
     }
 
     fn undo(&mut self) {
@@ -295,18 +297,6 @@ fn run_job(
         Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
         Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),
     }
-}
-
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(|_| ())
-}
-
-fn commit(connection: &Connection) -> rusqlite::Result<()> {
-    connection.prepare_cached("COMMIT")?.execute([]).map(|_| ())
-}
-
-fn storage_error(error: rusqlite::Error) -> Error {
-    if is_storage_fault(&error) { storage_unavailable(error) } else { Error::internal(error) }
 }
 
 fn storage_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

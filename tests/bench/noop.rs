@@ -28,7 +28,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut http = http1::Builder::new();
     // Without a timer hyper ignores the header timeout.
-    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+    http.max_buf_size(64 * 1024).half_close(true);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;

@@ -123,8 +123,9 @@ fn check_history(file: &Connection) {
             ("service_id", text(7)),
         ] {
             let last = told.get(&(id, field.to_owned()));
+            let now = now.to_string();
             assert!(
-                last.is_none_or(|last| *last == now.to_string()),
+                last.is_none_or(|last| *last == now),
                 "{id}: {field} is {now}, the timeline says {last:?}"
             );
         }

@@ -82,7 +82,7 @@ fn tokens_come_into_force() {
 fn what_takes_a_restart_stays_as_it_is_and_the_rest_is_in_force() {
     let server = Server::with("[limits]\ncustom_body_bytes = 2000");
     let addr = server.addr();
-    let opened = config("[limits]\ncustom_body_bytes = 2000\n[access]\nanonymous = ['incidents:read']\n[store]\npath = 'other.db'")
+    let opened = config("[limits]\ncustom_body_bytes = 4000\n[access]\nanonymous = ['incidents:read']\n[store]\npath = 'other.db'")
         .replace("127.0.0.1:0", "0.0.0.0:0")
         .replace("aliases = ['web']", "aliases = ['www']");
     server.reload(&opened);

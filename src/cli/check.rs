@@ -8,7 +8,7 @@ pub fn run(config: Option<&Path>) -> Outcome {
     let (path, config) = load(config)?;
     let registry = &config.registry;
     text::say(&format!(
-        "{} is in order: {} services, {} integrations, {} tokens",
+        "{} is in order (services: {}, integrations: {}, tokens: {})",
         path.display(),
         registry.services().len(),
         registry.integrations().len(),

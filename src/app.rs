@@ -3,13 +3,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -42,6 +43,8 @@ pub struct App {
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     http: Option<JoinHandle<()>>,
+    /// Something whose sender is gone when the HTTP thread is.
+    serving: watch::Receiver<()>,
 }
 
 impl App {
@@ -64,16 +67,22 @@ impl App {
         let (store, deliveries) = store.map_err(|error| AppError(error.to_string()))?;
         let store = Arc::new(store);
         runtime.spawn(deliveries.run());
-        runtime.block_on(store.learn(names_of(&config))).map_err(|error| AppError(error.to_string()))?;
+        warn_of_proxy(&config);
+        let learned = runtime.block_on(store.learn(names_of(&config)));
+        learned.map_err(|error| cannot_write(&config.store.path, &error))?;
 
         let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock));
         let (stop, stopped) = oneshot::channel();
         let handle = runtime.handle().clone();
         let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);
         let thread = std::thread::Builder::new().name("http".into());
-        let http = thread.spawn(move || runtime.block_on(serving));
+        let (life, alive) = watch::channel(());
+        let http = thread.spawn(move || {
+            let _life = life;
+            runtime.block_on(serving);
+        });
         let http = http.map_err(|error| AppError(format!("cannot start the HTTP thread: {error}")))?;
-        Ok(Self { addr, handler, store, runtime: handle, stop: Some(stop), http: Some(http) })
+        Ok(Self { addr, handler, store, runtime: handle, stop: Some(stop), http: Some(http), serving: alive })
     }
 
     /// Where it listens.
@@ -100,7 +109,8 @@ impl App {
             }
         }
         let learned = self.runtime.block_on(self.store.learn(names_of(&config)));
-        learned.map_err(|error: Error| AppError(error.to_string()))?;
+        learned.map_err(|error| cannot_write(&old.config.store.path, &error))?;
+        warn_of_proxy(&config);
         // What takes a restart stays what it is, whatever the file says now: the loopback rules follow the listener
         // that there is.
         let Config { listen, store, limits, log, .. } = old.config.clone();
@@ -116,9 +126,14 @@ impl App {
         self.runtime.block_on(self.store.upkeep(self.handler.live().config.close_resolved_after_ms))
     }
 
-    /// Resolves when the writer has died, which only a bug does to it; nothing can be acknowledged from then on.
-    pub async fn writer_died(&self) {
-        self.store.writer_ended().await;
+    /// Resolves when a thread has died, which only a bug does to it: from then on nothing can be acknowledged.
+    pub async fn died(&self) {
+        let mut serving = self.serving.clone();
+        tokio::select! {
+            () = self.store.writer_ended() => {}
+            // Nothing is ever sent: the only news is that the sender is gone.
+            _ = serving.changed() => {}
+        }
     }
 
     /// Stops: no more connections, an answer to every request under way, every accepted write on disk.
@@ -177,6 +192,24 @@ fn names_of(config: &Config) -> Names {
         services: services.map(|service| (service.id.clone(), service.name.clone())).collect(),
         integrations: integrations.map(|one| (one.name.clone(), one.formerly.clone())).collect(),
     }
+}
+
+/// A proxy on this machine makes everybody local.
+fn warn_of_proxy(config: &Config) {
+    if config.registry.tokens().is_empty() && !config.has_local_public_url() {
+        tracing::warn!(
+            public_url = config.public_url,
+            "there are no [[tokens]]: whoever reaches this server through a proxy may read and change every incident"
+        );
+    }
+}
+
+fn cannot_write(path: &Path, error: &Error) -> AppError {
+    let cause = error.cause().map_or_else(|| error.to_string(), ToString::to_string);
+    AppError(format!(
+        "cannot write the store {}: {cause}; check its permissions and the disk",
+        path.display()
+    ))
 }
 
 fn cannot_listen(addr: SocketAddr, error: &std::io::Error) -> AppError {

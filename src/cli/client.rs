@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::http::Response;
+use ureq::{Agent, Proxy};
+use url::Url;
 
-use super::{Failure, load};
-use crate::config::Config;
+use super::{Failure, given, load};
+use crate::config::{Config, is_local_url};
 use crate::registry::Scope;
 
 /// How long a command waits for an answer: longer than a server waits for its disk, unless configured otherwise.
@@ -19,11 +20,11 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Which server to talk to.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// The server; without it the configuration's `listen`
-    #[arg(long, global = true, env = "FIREBELL_URL", value_name = "URL")]
+    /// The server; without it FIREBELL_URL, else the configuration's `listen`
+    #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
-    /// The API token; without it the first one in the configuration that has the scope
-    #[arg(long, global = true, env = "FIREBELL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    /// The API token; without it FIREBELL_TOKEN, else the first one in the configuration that has the scope
+    #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
 }
 
@@ -42,22 +43,34 @@ impl Client {
         target: &Target,
         scope: Option<Scope>,
     ) -> Result<(Self, Option<Config>), Failure> {
-        let config = match (load(flag), &target.url) {
+        let target_url = given(target.url.as_ref(), "FIREBELL_URL");
+        let config = match (load(flag), &target_url) {
             (Ok((_, config)), _) => Some(config),
             (Err(_), Some(_)) if flag.is_none() => None,
             (Err(problems), _) => return Err(problems.into()),
         };
         let listen = config.as_ref().map(|config| reachable(config.listen));
-        let base = target.url.clone().or_else(|| listen.map(|listen| format!("http://{listen}")));
-        let configured = || config.as_ref()?.token_for(scope?).map(|secret| secret.expose().to_owned());
-        let token = target.token.clone().or_else(configured);
+        let base = target_url.or_else(|| listen.map(|listen| format!("http://{listen}")));
+        let base = base.unwrap_or_default().trim_end_matches('/').to_owned();
+        let url = Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url =
+            url.ok_or_else(|| format!("{base:?} is no URL of a server; it begins with http:// or https://"))?;
+        // One that lacks the scope is sent too: the server then says what is lacking.
+        let configured = || {
+            let config = config.as_ref()?;
+            let any = config.client_tokens.first().map(|token| &token.secret);
+            config.token_for(scope?).or(any).map(|secret| secret.expose().to_owned())
+        };
+        let token = given(target.token.as_ref(), "FIREBELL_TOKEN").or_else(configured);
+        // What is meant for this machine stays on it, whatever proxy the environment names.
+        let proxy = if is_local_url(&url) { None } else { Proxy::try_from_env() };
         let agent = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
+            .proxy(proxy)
             .http_status_as_error(false)
             .user_agent(concat!("firebell/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        let base = base.unwrap_or_default().trim_end_matches('/').to_owned();
         Ok((Self { agent, base, token }, config))
     }
 

@@ -15,16 +15,16 @@ pub struct Incidents {
     #[command(subcommand)]
     action: Option<Action>,
     /// Only these statuses: new, investigating, fixing, monitoring, resolved, closed
-    #[arg(long, value_name = "STATUS")]
+    #[arg(long, global = true, value_name = "STATUS")]
     status: Vec<String>,
     /// Only these severities: SEV0 to SEV4
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(long, global = true, value_name = "SEVERITY")]
     severity: Vec<String>,
     /// Only these services, by id or alias
-    #[arg(long, value_name = "SERVICE")]
+    #[arg(long, global = true, value_name = "SERVICE")]
     service: Vec<String>,
     /// Only these keys
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, global = true, value_name = "KEY")]
     dedup_key: Vec<String>,
     /// How many at most, 1 to 100
     #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]

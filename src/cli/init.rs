@@ -39,11 +39,10 @@ pub fn run(path: Option<&Path>, init: &Init) -> Outcome {
     }
     let (store, listen) = made?;
     if !init.quiet {
-        text::say(&format!("wrote {} (a fresh routing key is in it) and made {store}", path.display()));
-        let flag = if path == Path::new("config.toml") {
-            String::new()
-        } else {
-            format!(" --config {}", path.display())
+        text::say(&format!("wrote {} (a fresh routing key is in it); the store is {store}", path.display()));
+        let flag = match path.to_str() {
+            Some("config.toml") => String::new(),
+            _ => format!(" --config {}", as_a_word(&path.display().to_string())),
         };
         text::say(&format!("\nstart it:\n  firebell serve{flag}\n\nand send it something:"));
         text::say(&format!(
@@ -52,6 +51,12 @@ pub fn run(path: Option<&Path>, init: &Init) -> Outcome {
         text::say("    -d '{\"title\":\"Test webhook\",\"service_id\":\"SER-00001\"}'");
     }
     Ok(())
+}
+
+/// `text` as a shell takes it for one word.
+fn as_a_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '-' | '_');
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Makes the store that the new configuration names, unless it is there, as `create = false` will expect.

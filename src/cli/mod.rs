@@ -20,8 +20,8 @@ use crate::config::{self, Config, Problems};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 struct Cli {
-    /// The configuration; without it ./config.toml, else /etc/firebell/config.toml
-    #[arg(long, short, global = true, env = "FIREBELL_CONFIG", value_name = "FILE")]
+    /// The configuration; without it FIREBELL_CONFIG, else ./config.toml, else /etc/firebell/config.toml
+    #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -59,7 +59,8 @@ type Outcome = Result<(), Failure>;
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let config = cli.config.as_deref();
+    let config = given(cli.config.as_ref(), "FIREBELL_CONFIG");
+    let config = config.as_deref();
     let outcome = match &cli.command {
         Command::Serve => serve::run(config),
         Command::Init(init) => init::run(config, init),
@@ -75,6 +76,12 @@ pub fn run() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// What a flag says, else what the environment says. An empty variable says nothing, as in the configuration.
+fn given<T: Clone + From<String>>(flag: Option<&T>, variable: &str) -> Option<T> {
+    let variable = || std::env::var(variable).ok().filter(|value| !value.is_empty()).map(T::from);
+    flag.cloned().or_else(variable)
 }
 
 /// Finds and reads the configuration.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Target};
-use super::{Failure, Outcome, text};
+use super::{Failure, Outcome, given, text};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::handler::sign;
@@ -40,8 +40,8 @@ pub struct Send {
     /// The integration to send as; without it the first one of the configuration
     #[arg(long, short)]
     integration: Option<String>,
-    /// The routing key, where the configuration is not at hand
-    #[arg(long, env = "FIREBELL_ROUTING_KEY", hide_env_values = true, value_name = "KEY")]
+    /// The routing key, where the configuration is not at hand; without it FIREBELL_ROUTING_KEY
+    #[arg(long, value_name = "KEY")]
     routing_key: Option<String>,
     /// Say what would happen, and do nothing
     #[arg(long)]
@@ -102,8 +102,8 @@ fn body(send: &Send, config: Option<&Config>) -> Result<Value, Failure> {
 
 /// The routing key to send with, and the secret to sign with if there is one.
 fn credentials(send: &Send, config: Option<&Config>) -> Result<(String, Option<String>), Failure> {
-    if let Some(key) = &send.routing_key {
-        return Ok((key.clone(), None));
+    if let Some(key) = given(send.routing_key.as_ref(), "FIREBELL_ROUTING_KEY") {
+        return Ok((key, None));
     }
     let config =
         config.ok_or("name the routing key with --routing-key: there is no configuration to take it from")?;

@@ -24,9 +24,9 @@ pub fn run(flag: Option<&Path>) -> Outcome {
         match runtime.block_on(signals.next(&app)) {
             Event::Reload => reload(&app, &path),
             Event::Stop => break,
-            Event::WriterDied => {
+            Event::Died => {
                 app.stop();
-                return Err(Failure("the writer has died of a bug, which the log tells of; stopping".into()));
+                return Err(Failure("a thread has died of a bug, which the log tells of; stopping".into()));
             }
         }
     }
@@ -43,7 +43,7 @@ pub fn run(flag: Option<&Path>) -> Outcome {
 enum Event {
     Reload,
     Stop,
-    WriterDied,
+    Died,
 }
 
 struct Signals {
@@ -66,7 +66,7 @@ impl Signals {
             _ = self.terminate.recv() => Event::Stop,
             _ = self.interrupt.recv() => Event::Stop,
             _ = self.hangup.recv() => Event::Reload,
-            () = app.writer_died() => Event::WriterDied,
+            () = app.died() => Event::Died,
         }
     }
 

@@ -6,8 +6,12 @@ use crate::model::Severity;
 
 /// Writes a line to standard output. A reader that has left (`| head`) is no error, and no reason to go on.
 pub fn say(line: &str) {
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        complain(&format!("cannot write the output: {error}"));
+        std::process::exit(1);
     }
 }
 

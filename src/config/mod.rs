@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
+use url::{Host, Url};
 
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
@@ -122,6 +123,12 @@ impl Config {
         is_loopback(self.listen)
     }
 
+    /// Whether `public_url` is a name of this machine for itself.
+    #[must_use]
+    pub fn has_local_public_url(&self) -> bool {
+        Url::parse(&self.public_url).is_ok_and(|url| is_local_url(&url))
+    }
+
     /// What links begin with once the server is `bound`: the same, but for the port that `listen` left to the system.
     #[must_use]
     pub fn public_url_at(&self, bound: SocketAddr) -> String {
@@ -200,6 +207,17 @@ fn not_utf8(path: &Path, valid: &[u8]) -> Problems {
 /// own, and a store that lives in memory would break every promise.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a URL leads to this machine without leaving it.
+#[must_use]
+pub fn is_local_url(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn is_loopback(address: SocketAddr) -> bool {

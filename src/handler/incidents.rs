@@ -10,6 +10,7 @@ use super::{Admitted, Handler};
 use crate::error::{Error, FieldError, Kind};
 use crate::json;
 use crate::model::{Fields, Number, Severity, Status, TextRule};
+use crate::registry::AfterResolve;
 use crate::reply::Answer;
 use crate::store::{Acknowledge, ListQuery, SetStatus};
 
@@ -22,12 +23,12 @@ impl Handler {
     /// `GET /api/v1/incidents`
     pub(super) async fn list_incidents(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
         let (query, filters) = read_list_query(admitted, head)?;
-        let offset = query.offset;
+        let (offset, by_cursor) = (query.offset, query.before.is_some());
         let page = self.store.list(query).await?;
         let public_url = &admitted.live.public_url;
         let items = page.items.iter().map(|incident| IncidentView::new(incident, public_url));
-        // Beyond a page that was cut short, an offset would only lead to the same place again.
-        let next_offset = (page.next_before.is_some() && !page.cut_short)
+        // From where a cursor led, and beyond a page that was cut short, no offset leads on.
+        let next_offset = (page.next_before.is_some() && !page.cut_short && !by_cursor)
             .then(|| offset + page.items.len())
             .filter(|next| *next <= MOST_OFFSET);
         Answer::ok(&PageView {
@@ -68,7 +69,15 @@ impl Handler {
         fields.finish()?;
         let Some(to) = to else { return Err(Error::internal("no status and no error says so")) };
         let caller = admitted.caller()?.identity.clone();
-        let change = SetStatus { number: number(admitted)?, to, comment, caller };
+        let integrations = admitted.live.config.registry.integrations().iter();
+        let new_after_resolve = integrations.filter(|one| one.after_resolve == AfterResolve::New);
+        let change = SetStatus {
+            number: number(admitted)?,
+            to,
+            comment,
+            caller,
+            new_after_resolve: new_after_resolve.map(|one| one.name.clone()).collect(),
+        };
         let incident = self.store.set_status(change).await?;
         Answer::ok(&IncidentView::new(&incident, &admitted.live.public_url)?)
     }
@@ -129,6 +138,8 @@ fn read_list_query(admitted: &Admitted, head: &Parts) -> Result<(ListQuery, Filt
             let message = "is not a cursor of this list with these filters; start again without it";
             errors.push(FieldError::new("cursor", "invalid", message));
         }
+        // Clients that always send an offset mean the first page's.
+        query.offset = 0;
     }
     if errors.is_empty() { Ok((query, filters)) } else { Err(Error::fields(errors)) }
 }

@@ -68,6 +68,31 @@ enum Who {
     Caller(Caller),
 }
 
+/// What is known of a request, admitted or not: enough for its line in the log.
+#[derive(Debug, Default)]
+pub struct Seen {
+    template: Option<&'static str>,
+    who: Option<Who>,
+}
+
+impl Seen {
+    /// The route as the table writes it: it holds no key.
+    #[must_use]
+    pub fn template(&self) -> &'static str {
+        self.template.unwrap_or("-")
+    }
+
+    /// The integration or the token that the request comes from, by name.
+    #[must_use]
+    pub fn sender(&self) -> &str {
+        match &self.who {
+            Some(Who::Integration(integration)) => &integration.name,
+            Some(Who::Caller(caller)) => &caller.name,
+            Some(Who::Anyone) | None => "-",
+        }
+    }
+}
+
 /// A request whose head is in order.
 #[derive(Debug)]
 pub struct Admitted {
@@ -75,23 +100,11 @@ pub struct Admitted {
     parameters: Vec<String>,
     who: Who,
     live: Arc<Live>,
-    /// The route as the table writes it.
-    pub template: &'static str,
     /// Bytes that the body may have; `None`: nobody reads it.
     pub body_limit: Option<usize>,
 }
 
 impl Admitted {
-    /// The integration or the token that the request comes from, by name.
-    #[must_use]
-    pub fn sender(&self) -> Option<&str> {
-        match &self.who {
-            Who::Anyone => None,
-            Who::Integration(integration) => Some(&integration.name),
-            Who::Caller(caller) => Some(&caller.name),
-        }
-    }
-
     fn caller(&self) -> Result<&Caller, Error> {
         match &self.who {
             Who::Caller(caller) => Ok(caller),
@@ -130,45 +143,47 @@ impl Handler {
         self.clock.now_ms()
     }
 
-    /// Checks all that the head tells: route, method, key or token, rate.
+    /// Checks all that the head tells: route, method, key or token, rate. What it finds out on the way is `seen`.
     ///
     /// # Errors
     /// The refusal; the body need not be read for it.
-    pub fn admit(&self, head: &Parts) -> Result<Admitted, Error> {
+    pub fn admit(&self, head: &Parts, seen: &mut Seen) -> Result<Admitted, Error> {
         let found = route::find(head.method.as_str(), head.uri.path())?;
+        seen.template = Some(found.template);
         let live = self.live();
         let limits = &live.config.limits;
         let (who, body_limit) = match found.route {
             Route::Webhook => {
                 let key = found.parameters.first().map_or("", |key| key);
-                let integration = webhook::authenticate(&live, key, head)?;
-                let per_minute = integration.rate_per_minute;
-                let kind = SenderKind::Integration;
-                self.rate_limits.check(kind, &integration.name, per_minute, self.now_ms())?;
-                (Who::Integration(integration), Some(limits.custom_body_bytes))
+                (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
-            Route::AuthVerify => (self.authorize(&live, head, None)?, None),
+            Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             Route::Incidents | Route::Incident => {
-                (self.authorize(&live, head, Some(Scope::IncidentsRead))?, None)
+                (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::IncidentStatus | Route::IncidentAcknowledge => {
-                (self.authorize(&live, head, Some(Scope::IncidentsWrite))?, Some(limits.api_body_bytes))
+                let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
+                (Who::Caller(caller), Some(limits.api_body_bytes))
             }
             Route::Healthz | Route::Readyz => (Who::Anyone, None),
         };
+        let who = seen.who.insert(who).clone();
+        self.check_rate(&who)?;
         // A webhook's only one is its key, which is not kept beyond this point.
         let parameters = match &who {
             Who::Integration(_) => Vec::new(),
             _ => found.parameters.into_iter().map(Into::into).collect(),
         };
-        let (route, template) = (found.route, found.template);
-        Ok(Admitted { route, parameters, who, template, body_limit, live })
+        Ok(Admitted { route: found.route, parameters, who, body_limit, live })
     }
 
-    fn authorize(&self, live: &Live, head: &Parts, scope: Option<Scope>) -> Result<Who, Error> {
-        let caller = access::authorize(live, head, scope)?;
-        self.rate_limits.check(SenderKind::Token, &caller.name, caller.rate_per_minute, self.now_ms())?;
-        Ok(Who::Caller(caller))
+    fn check_rate(&self, who: &Who) -> Result<(), Error> {
+        let (kind, name, per_minute) = match who {
+            Who::Anyone => return Ok(()),
+            Who::Integration(one) => (SenderKind::Integration, &one.name, one.rate_per_minute),
+            Who::Caller(caller) => (SenderKind::Token, &caller.name, caller.rate_per_minute),
+        };
+        self.rate_limits.check(kind, name, per_minute, self.now_ms())
     }
 
     /// Does what an admitted request asks.

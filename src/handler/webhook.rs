@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::query::Query;
 use super::{Admitted, Handler, Live, Who, access, signature};
 use crate::error::{Error, FieldError, Kind};
-use crate::model::{Alert, Warning};
+use crate::model::{Alert, Outcome, Warning};
 use crate::registry::{Integration, PLACEHOLDER_KEY};
 use crate::reply::Answer;
 use crate::source::{self, Received};
@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEY_CHARS: usize = 255;
 /// Finds the integration that a routing key belongs to.
 pub fn authenticate(live: &Live, key: &str, head: &Parts) -> Result<Arc<Integration>, Error> {
     let Some(integration) = live.config.registry.integration(key) else {
-        let message = "no integration has this routing key; `firebell check` tells whether the configuration is in order";
+        let message = "no integration has this routing key; they are the `routing_keys` of the configuration";
         return Err(Error::new(Kind::UnknownRoutingKey, message));
     };
     // Everybody knows the placeholder, so anybody on a network, and any web page, could post with it.
@@ -69,7 +69,8 @@ impl Handler {
             dry_run,
         };
         let (reports, replayed) = self.store.ingest(ingest).await?;
-        if !dry_run && !replayed {
+        let wrote = reports.iter().any(|report| report.outcome != Outcome::Ignored);
+        if wrote && !dry_run && !replayed {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
         let received = Received { reports, replayed, dry_run };

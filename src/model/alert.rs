@@ -113,7 +113,6 @@ fn read_metadata(
     if members.len() > limits.metadata_keys {
         let message = format!("has {} keys; the limit is {}", members.len(), limits.metadata_keys);
         fields.error("metadata", "too_many", message);
-        return Vec::new();
     }
     let mut metadata = Vec::with_capacity(members.len());
     for (key, value) in members {
@@ -189,6 +188,8 @@ mod tests {
         assert_eq!(codes(&with("metadata", "{}")), "ok");
         assert_eq!(codes(&with("metadata", &keys(10))), "ok");
         assert_eq!(codes(&with("metadata", &keys(11))), "metadata:too_many");
+        let both = keys(11).replace("k10\":10", "\":10");
+        assert_eq!(codes(&with("metadata", &both)), "metadata:too_many metadata:empty");
         let key = |n: usize| format!("{{\"{}\":1}}", "k".repeat(n));
         assert_eq!(codes(&with("metadata", &key(64))), "ok");
         assert_eq!(codes(&with("metadata", &key(65))), format!("metadata.{}:too_long", "k".repeat(64)));

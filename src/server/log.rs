@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::request::Parts;
 
 use crate::error::Error;
-use crate::handler::Admitted;
+use crate::handler::Seen;
 
 /// Lines about refused, failed and slow requests that one sender may cause in a minute.
 const REFUSALS_A_MINUTE: u32 = 10;
@@ -55,30 +55,23 @@ pub struct Completion<'a> {
     /// Something of its body is still to come, so its connection cannot be used again.
     pub body_left: bool,
     started: Instant,
-    admitted: Option<Admitted>,
+    /// Where it goes and whom it is from, as far as that is known.
+    pub seen: Seen,
     done: bool,
 }
 
 impl<'a> Completion<'a> {
     /// A request that has just come in.
     pub fn new(log: &'a RequestLog, request_id: String, started: Instant) -> Self {
-        Self { log, request_id, body_left: false, started, admitted: None, done: false }
-    }
-
-    /// Notes where it goes and whom it is from.
-    pub fn admitted(&mut self, admitted: Admitted) -> &Admitted {
-        self.admitted.insert(admitted)
-    }
-
-    fn template(&self) -> &'static str {
-        self.admitted.as_ref().map_or("-", |admitted| admitted.template)
+        Self { log, request_id, body_left: false, started, seen: Seen::default(), done: false }
     }
 
     /// Writes the line: successes at DEBUG, refusals at INFO, our own failures and slow requests at WARN, bugs at ERROR.
     pub fn done(&mut self, head: &Parts, status: u16, error: Option<&Error>, now_ms: i64) {
         self.done = true;
-        let ms = self.started.elapsed().as_secs_f64() * 1000.0;
-        let sender = self.admitted.as_ref().and_then(Admitted::sender).unwrap_or("-");
+        // To the microsecond: more digits would only pretend.
+        let ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let sender = self.seen.sender();
         let slow = ms > SLOW_MS;
         let quiet = status < 400 && !slow;
         if quiet && !tracing::enabled!(tracing::Level::DEBUG) {
@@ -86,7 +79,7 @@ impl<'a> Completion<'a> {
         }
         let code = error.map_or("-", |error| error.kind.code());
         let cause = error.and_then(Error::cause).map(tracing::field::display);
-        let (id, method, route) = (self.request_id.as_str(), head.method.as_str(), self.template());
+        let (id, method, route) = (self.request_id.as_str(), head.method.as_str(), self.seen.template());
         macro_rules! line {
             ($level:ident, $($more:tt)*) => {
                 tracing::$level!(id, method, route, sender, status, code, ms, cause, $($more)*)
@@ -112,7 +105,7 @@ impl<'a> Completion<'a> {
 impl Drop for Completion<'_> {
     fn drop(&mut self) {
         if !self.done {
-            let (id, route) = (self.request_id.as_str(), self.template());
+            let (id, route) = (self.request_id.as_str(), self.seen.template());
             tracing::debug!(id, route, "the client went away before it was answered");
         }
     }

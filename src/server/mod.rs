@@ -166,7 +166,7 @@ impl Server {
         mut incoming: Incoming,
         completion: &mut Completion<'_>,
     ) -> Result<Answer, Error> {
-        let admitted = match self.handler.admit(head) {
+        let admitted = match self.handler.admit(head, &mut completion.seen) {
             Ok(admitted) => admitted,
             Err(error) => {
                 completion.body_left = !body::discard(head, &mut incoming).await;
@@ -177,9 +177,8 @@ impl Server {
             None => Ok(Bytes::new()),
             Some(limit_bytes) => body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await,
         };
-        let admitted = completion.admitted(admitted);
         match body {
-            Ok(body) => self.handler.run(admitted, head, &body).await,
+            Ok(body) => self.handler.run(&admitted, head, &body).await,
             Err(error) => {
                 // What is too large is on its way; what is late or broken off would only be waited for in vain.
                 let on_its_way = error.kind == Kind::PayloadTooLarge;

@@ -20,6 +20,8 @@ pub struct SetStatus {
     pub comment: Option<String>,
     /// Who.
     pub caller: String,
+    /// Integrations whose incidents give up their key when they are resolved.
+    pub new_after_resolve: Vec<String>,
 }
 
 /// A person takes an incident.
@@ -103,7 +105,8 @@ pub fn acknowledge_tx(tx: &mut Tx<'_>, acknowledge: &Acknowledge) -> Result<Done
 /// Closes an incident that has been resolved for long enough.
 pub fn close_tx(tx: &Tx<'_>, number: Number) -> Result<(), Failure> {
     let current = current_tx(tx, number)?;
-    let change = SetStatus { number, to: Status::Closed, comment: None, caller: "system".into() };
+    let (to, caller) = (Status::Closed, "system".into());
+    let change = SetStatus { number, to, comment: None, caller, new_after_resolve: Vec::new() };
     Ok(move_tx(tx, number.to_row_id(), &current, &change)?)
 }
 
@@ -144,8 +147,7 @@ fn check_key_is_free_tx(tx: &Tx<'_>, current: &Current) -> Result<(), Failure> {
     match holder.map(|id| Number::from_row_id(id).to_string()) {
         None => Ok(()),
         Some(holder) => {
-            let message =
-                format!("{holder} has the same dedup_key and is still open; resolve or close that one first");
+            let message = format!("{holder} holds the same dedup_key by now; close that one first");
             Err(Error::new(Kind::InvalidTransition, message).with(Details::Holder(holder)).into())
         }
     }
@@ -166,8 +168,13 @@ fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusql
         "UPDATE incident SET status = ?2, updated_at = ?3, entries = ?4, repeat_event = NULL WHERE id = ?1";
     tx.connection.prepare_cached(sql)?.execute([id, change.to.to_stored(), tx.now_ms, entries])?;
     match kind {
-        // Whether it still holds its key is for the next alert to decide: that depends on the integration.
-        EntryKind::Resolved => tx.stamp_resolved(id, &change.caller),
+        EntryKind::Resolved => {
+            tx.stamp_resolved(id, &change.caller)?;
+            if current.holds_key && gives_up_key_tx(tx, current, &change.new_after_resolve)? {
+                tx.set_holds_key(id, false)?;
+            }
+            Ok(())
+        }
         EntryKind::Closed => {
             let sql = "UPDATE incident SET closed_at = ?2 WHERE id = ?1";
             tx.connection.prepare_cached(sql)?.execute([id, tx.now_ms])?;
@@ -179,6 +186,14 @@ fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusql
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the incident's integration is one of those.
+fn gives_up_key_tx(tx: &Tx<'_>, current: &Current, integrations: &[String]) -> rusqlite::Result<bool> {
+    let sql = "SELECT name FROM integration WHERE id = ?1";
+    let name =
+        tx.connection.prepare_cached(sql)?.query_row([current.integration], |row| row.get(0)).optional()?;
+    Ok(name.is_some_and(|name: String| integrations.contains(&name)))
 }
 
 fn status_change(from: Status, to: Status) -> Change {

@@ -100,8 +100,9 @@ impl Store {
     /// # Errors
     /// When another process serves it, it is not ours, or the disk does not let us.
     pub fn open(options: &Options, clock: Clock) -> Result<(Self, Deliveries), OpenError> {
+        schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
-        let connection = schema::open_for_writing(&options.path, options.create)?;
+        let connection = schema::open_for_writing(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(schema::reading_flags())
             .with_init(schema::set_up_reader);

@@ -1,5 +1,7 @@
 //! Opening the file: making it, recognising it, bringing it up to date, and setting up each connection.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,30 +30,41 @@ const READER_CACHE_KIB: i32 = 1024;
 /// Statements kept prepared per connection; more than there are.
 const STATEMENTS: usize = 64;
 
-/// Opens the file for the writer, making or migrating it first.
-pub fn open_for_writing(path: &Path, create: bool) -> Result<Connection, OpenError> {
-    let fresh = !path.exists();
-    if fresh && !create {
+/// Makes the file, empty, if there is none and `create` says so. Before the lock is taken: only what exists has one
+/// true path, whatever symbolic links lead to it.
+pub fn make_missing(path: &Path, create: bool) -> Result<(), OpenError> {
+    if path.exists() {
+        return Ok(());
+    }
+    if !create {
         return Err(OpenError(format!(
             "{} does not exist; set `[store] create = true` to make it, or point `[store] path` at the file you meant",
             path.display()
         )));
     }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // It tells what goes wrong in the house: nobody else's business.
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map_err(|error| {
+        OpenError(format!(
+            "cannot make the store {}: {error}; check the path and its permissions",
+            path.display()
+        ))
+    })?;
+    let shown = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    tracing::warn!(path = %shown.display(), "made a new store: there was none");
+    Ok(())
+}
+
+/// Opens the file for the writer, giving it its schema or migrating it first.
+pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(path, flags).and_then(|mut connection| {
         set_up(&connection, WRITER_CACHE_KIB)?;
         let problem = bring_up_to_date(&mut connection)?;
         Ok((connection, problem))
     });
     match opened {
-        Ok((connection, None)) => {
-            if fresh {
-                let shown = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-                tracing::warn!(path = %shown.display(), "made a new store: there was none");
-            }
-            Ok(connection)
-        }
+        Ok((connection, None)) => Ok(connection),
         Ok((_, Some(problem))) => Err(OpenError(format!("{}: {problem}", path.display()))),
         Err(error) => Err(OpenError(format!(
             "cannot open the store {}: {error}; check the path, its permissions and the disk",
@@ -151,7 +164,9 @@ mod tests {
     #[test]
     fn every_connection_syncs_fully_and_checks_foreign_keys() {
         let folder = tempfile::tempdir().unwrap();
-        let writer = open_for_writing(&folder.path().join("f.db"), true).unwrap();
+        let path = folder.path().join("f.db");
+        make_missing(&path, true).unwrap();
+        let writer = open_for_writing(&path).unwrap();
         let pragma = |name| writer.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("synchronous"), 2);
         assert_eq!(pragma("foreign_keys"), 1);
@@ -166,8 +181,9 @@ mod tests {
     fn files_that_are_not_ours_are_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.db");
-        let refusal = || open_for_writing(&path, false).unwrap_err().to_string();
-        assert!(refusal().contains("does not exist; set `[store] create = true`"));
+        let missing = make_missing(&path, false).unwrap_err().to_string();
+        assert!(missing.contains("does not exist; set `[store] create = true`"));
+        let refusal = || open_for_writing(&path).unwrap_err().to_string();
         std::fs::write(&path, "this is a text file, not a database, and long enough to have a header")
             .unwrap();
         assert!(refusal().contains("file is not a database"), "{}", refusal());
@@ -175,7 +191,8 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
         assert!(refusal().contains("not a Firebell store"));
         std::fs::remove_file(&path).unwrap();
-        let store = open_for_writing(&path, true).unwrap();
+        make_missing(&path, true).unwrap();
+        let store = open_for_writing(&path).unwrap();
         store.pragma_update(None, "user_version", 99).unwrap();
         drop(store);
         assert!(refusal().contains("newer Firebell (schema 99"));

@@ -47,13 +47,15 @@ pub struct Names {
     pub integrations: Vec<(String, Vec<String>)>,
 }
 
-/// What the writer remembers between transactions to spare itself look-ups. All of it is in the store as well: after a
-/// rollback it is forgotten and read again.
-#[derive(Debug, Default)]
+/// What the writer remembers between transactions to spare itself look-ups. A rollback takes it back to what it
+/// was.
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     services: HashMap<String, i64>,
     integrations: HashMap<String, i64>,
     last_number: Option<Number>,
+    /// Former names of integrations, and the one that each has now: a request may have come in under the old one.
+    renamed: HashMap<String, String>,
     pub(super) idempotency_keys: Option<i64>,
 }
 
@@ -135,14 +137,15 @@ impl<'a> Tx<'a> {
 
     /// The row of an integration.
     pub fn integration(&mut self, name: &str) -> rusqlite::Result<i64> {
-        if let Some(id) = self.memory.integrations.get(name) {
+        let name = self.memory.renamed.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        if let Some(id) = self.memory.integrations.get(&name) {
             return Ok(*id);
         }
         self.connection
-            .execute("INSERT INTO integration (name) VALUES (?1) ON CONFLICT (name) DO NOTHING", [name])?;
+            .execute("INSERT INTO integration (name) VALUES (?1) ON CONFLICT (name) DO NOTHING", [&name])?;
         let sql = "SELECT id FROM integration WHERE name = ?1";
-        let id = self.connection.query_row(sql, [name], |row| row.get(0))?;
-        self.memory.integrations.insert(name.to_owned(), id);
+        let id = self.connection.query_row(sql, [&name], |row| row.get(0))?;
+        self.memory.integrations.insert(name, id);
         Ok(id)
     }
 
@@ -150,13 +153,14 @@ impl<'a> Tx<'a> {
     pub fn learn(&mut self, names: &Names) -> Result<Done, Failure> {
         for (name, former_names) in &names.integrations {
             for former in former_names {
-                // Only where the new name has no incidents of its own yet: two scopes cannot become one.
-                let sql = "UPDATE integration SET name = ?1
-                           WHERE name = ?2 AND NOT EXISTS (SELECT 1 FROM integration WHERE name = ?1)";
-                self.connection.execute(sql, [name, former])?;
+                self.rename_integration(former, name)?;
             }
         }
-        *self.memory = Memory { last_number: self.memory.last_number, ..Memory::default() };
+        let former = |(name, former_names): &(String, Vec<String>)| {
+            former_names.iter().map(|former| (former.clone(), name.clone())).collect::<Vec<_>>()
+        };
+        let renamed = names.integrations.iter().flat_map(former).collect();
+        *self.memory = Memory { last_number: self.memory.last_number, renamed, ..Memory::default() };
         for (key, name) in &names.services {
             self.service(key, name)?;
         }
@@ -164,6 +168,27 @@ impl<'a> Tx<'a> {
             self.integration(name)?;
         }
         Ok(Done::Written)
+    }
+
+    /// Gives the row of an integration its new name, and with it the keys of its incidents. Two that both have
+    /// incidents cannot become one: each of them may hold the same key.
+    fn rename_integration(&self, former: &str, name: &str) -> rusqlite::Result<()> {
+        let row = |name: &str| {
+            let sql = "SELECT id FROM integration WHERE name = ?1";
+            self.connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).optional()
+        };
+        let Some(former_row) = row(former)? else { return Ok(()) };
+        if let Some(new_row) = row(name)? {
+            let sql = "SELECT EXISTS (SELECT 1 FROM incident WHERE integration = ?1)";
+            if self.connection.query_row(sql, [new_row], |row| row.get(0))? {
+                tracing::warn!(former, name, "both of these integrations have incidents; they stay apart");
+                return Ok(());
+            }
+            self.connection.execute("DELETE FROM integration WHERE id = ?1", [new_row])?;
+        }
+        self.connection
+            .execute("UPDATE integration SET name = ?2 WHERE id = ?1", params![former_row, name])?;
+        Ok(())
     }
 
     /// Stamps who resolved an incident, and when.

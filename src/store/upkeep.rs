@@ -37,6 +37,9 @@ impl ClockWatch {
         let leapt = self.last_ms != 0 && (now_ms - self.last_ms).abs() > LEAP_MS;
         self.last_ms = now_ms;
         if leapt {
+            tracing::warn!(
+                "the clock leapt by more than a day; closing waits until it was steady for ten minutes"
+            );
             self.distrusted_until_ms = Some(now_ms + PROBATION_MS);
         }
         self.distrusted_until_ms = self.distrusted_until_ms.filter(|until| now_ms < *until);
@@ -62,9 +65,6 @@ pub fn upkeep_tx(
     close_resolved_after_ms: i64,
 ) -> Result<Done, Failure> {
     if !watch.trusts(tx.now_ms) {
-        tracing::warn!(
-            "the clock leapt by more than a day; closing waits until it has been steady for ten minutes"
-        );
         return Ok(Done::Written);
     }
     // Only a time that is trusted: a restart must not make good what has just been doubted.

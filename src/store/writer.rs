@@ -180,14 +180,11 @@ impl Worker {
             }
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
-            let mut answered: Answered = Vec::with_capacity(real.len() + dry.len());
-            answered.extend(real.into_iter().zip(results));
+            self.deliver(real.into_iter().zip(results).collect());
             for dry in dry {
                 let result = self.run_alone(&dry.0);
-                answered.push((dry, result));
+                self.deliver(vec![(dry, result)]);
             }
-            // Nobody delivers any more when the process is on its way out, and then nobody waits either.
-            self.answered.send(answered).ok();
         }
         // So that the one file holds everything, for those who copy it while nothing runs.
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -196,6 +193,11 @@ impl Worker {
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
         }
+    }
+
+    fn deliver(&self, answered: Answered) {
+        // Nobody delivers any more when the process is on its way out, and then nobody waits either.
+        self.answered.send(answered).ok();
     }
 
     /// One result per job, each on disk or undone.
@@ -256,6 +258,7 @@ impl Worker {
         commit: bool,
         work: impl FnOnce(&mut Tx<'_>, &mut ClockWatch, WriterLimits) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let remembered = self.memory.clone();
         let attempt = (|| {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
@@ -267,14 +270,13 @@ impl Worker {
             Ok(done)
         })();
         if !commit || attempt.is_err() {
-            self.undo();
+            self.memory = remembered;
+            self.roll_back();
         }
         attempt
     }
 
-    fn undo(&mut self) {
-        // What was remembered may have been written by the transaction that is no more.
-        self.memory = Memory::default();
+    fn roll_back(&self) {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {

@@ -180,6 +180,24 @@ fn an_acknowledgement_needs_no_body_but_takes_only_json_for_one() {
 }
 
 #[test]
+fn a_person_who_resolves_lets_go_of_the_key_as_an_alert_does() {
+    for rule in ["new", "reopen"] {
+        let server = Server::with(&format!("after_resolve = '{rule}'"));
+        server.alert(json!({ "dedup_key": "k" }));
+        server.set_status("INC-2026-001", "closed");
+        server.alert(json!({ "dedup_key": "k" }));
+        server.set_status("INC-2026-002", "resolved");
+        let holds: bool = server
+            .file()
+            .query_row("SELECT holds_key FROM incident WHERE id = 20260000000002", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(holds, rule == "reopen");
+        let outcome = server.alert(json!({ "dedup_key": "k" }))["outcome"].clone();
+        assert_eq!(outcome, if rule == "new" { "created" } else { "reopened" });
+    }
+}
+
+#[test]
 fn re_opening_takes_the_key_back_or_names_who_has_it_now() {
     let server = Server::with("after_resolve = 'new'");
     server.alert(json!({ "dedup_key": "k" }));

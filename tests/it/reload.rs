@@ -113,3 +113,33 @@ fn senders_notice_nothing_of_a_reload() {
     });
     assert_eq!(server.get("/api/v1/incidents").data()["total"], 100);
 }
+
+#[test]
+fn a_request_that_came_in_under_an_old_name_ends_under_the_new_one() {
+    let server = Server::new();
+    server.alert(json!({ "dedup_key": "k" }));
+    let body = alert(json!({ "dedup_key": "k" })).to_string();
+    let mut connection = Connection::open(server.addr()).unwrap();
+    let head = format!(
+        "POST {WEBHOOK} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    connection.write(head.as_bytes()).unwrap();
+    // The server asks for the body: it knows by now whose it is.
+    assert_eq!(connection.read(true).unwrap().status, 100);
+    server.reload(&config("formerly = ['prod']").replace("name = 'prod'", "name = 'production'"));
+    connection.write(body.as_bytes()).unwrap();
+    assert_eq!(connection.read(false).unwrap().data()["outcome"], "repeated");
+    assert_eq!(server.show("INC-2026-001")["integration"], "production");
+}
+
+#[test]
+fn a_former_name_that_is_remembered_late_still_counts_if_nothing_came_in_between() {
+    let server = Server::new();
+    server.alert(json!({ "dedup_key": "k" }));
+    let renamed = config("").replace("name = 'prod'", "name = 'production'");
+    server.reload(&renamed);
+    server.reload(&format!("{renamed}formerly = ['prod']"));
+    assert_eq!(server.alert(json!({ "dedup_key": "k" }))["outcome"], "repeated");
+    assert_eq!(server.show("INC-2026-001")["integration"], "production");
+}

@@ -43,7 +43,7 @@ fn what_it_prints_works_as_it_stands() {
     assert_eq!(
         stdout,
         format!(
-            "wrote config.toml (a fresh routing key is in it) and made ./firebell.db\n\nstart it:\n  firebell serve\n\n\
+            "wrote config.toml (a fresh routing key is in it); the store is ./firebell.db\n\nstart it:\n  firebell serve\n\n\
              and send it something:\n  curl -X POST http://127.0.0.1:8080/webhooks/{key} -H \"Content-Type: \
              application/json\" \\\n    -d '{{\"title\":\"Test webhook\",\"service_id\":\"SER-00001\"}}'\n"
         )
@@ -75,7 +75,7 @@ fn the_file_is_the_owners_alone_and_its_key_nobody_elses() {
     assert_eq!(keys[0].len(), 32);
     let (code, stdout, _) = told(&one.run(&["check"]));
     assert_eq!(code, Some(0));
-    assert_eq!(stdout, "config.toml is in order: 2 services, 1 integrations, 0 tokens\n");
+    assert_eq!(stdout, "config.toml is in order (services: 2, integrations: 1, tokens: 0)\n");
 }
 
 #[test]
@@ -98,6 +98,8 @@ fn what_is_there_is_never_overwritten() {
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("  firebell serve --config other.toml\n"), "{stdout}");
     assert_eq!(audit(&folder.path("firebell.db")).incidents[0].title, "Kept");
+    let (_, stdout, _) = told(&folder.run(&["init", "--config", "it's mine.toml"]));
+    assert!(stdout.contains("  firebell serve --config 'it'\\''s mine.toml'\n"), "{stdout}");
 }
 
 #[test]

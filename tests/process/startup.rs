@@ -42,6 +42,16 @@ fn a_second_server_on_the_same_file_is_refused_by_whatever_path() {
 }
 
 #[test]
+fn a_link_to_a_store_that_is_yet_to_be_made_meets_the_same_lock() {
+    let folder = Folder::new(&with_store("path = \"link.db\""));
+    std::fs::create_dir(folder.path("disk")).unwrap();
+    std::os::unix::fs::symlink(folder.path("disk/firebell.db"), folder.path("link.db")).unwrap();
+    let server = folder.serve();
+    assert!(refusal(&folder, &["serve"]).starts_with("./link.db is already served by process"));
+    server.terminate();
+}
+
+#[test]
 fn an_address_that_is_taken_is_explained_and_no_store_is_made() {
     let folder = Folder::new(CONFIG);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -115,5 +125,8 @@ fn files_that_are_no_store_of_ours_are_refused_and_left_alone() {
 fn a_folder_that_is_not_there_is_named() {
     let folder = Folder::new(&with_store("path = \"data/bell.db\""));
     let refused = refusal(&folder, &["serve"]);
-    assert!(refused.starts_with("cannot open ./data/bell.db.lock: No such file or directory"), "{refused}");
+    assert!(
+        refused.starts_with("cannot make the store ./data/bell.db: No such file or directory"),
+        "{refused}"
+    );
 }

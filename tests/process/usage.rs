@@ -120,3 +120,28 @@ fn a_reader_that_leaves_is_no_error() {
     let (code, _, stderr) = told(&child.wait_with_output().unwrap());
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn what_is_meant_for_this_machine_goes_through_no_proxy_and_empty_variables_say_nothing() {
+    let folder = Folder::new(CONFIG);
+    let server = folder.serve();
+    let mut command = folder.firebell(&["healthcheck"]);
+    command.env("FIREBELL_LISTEN", server.addr.to_string());
+    for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"] {
+        command.env(proxy, "http://127.0.0.1:1");
+    }
+    for variable in ["FIREBELL_CONFIG", "FIREBELL_URL", "FIREBELL_TOKEN"] {
+        command.env(variable, "");
+    }
+    assert_eq!(told(&command.output().unwrap()), (Some(0), "ok\n".into(), String::new()));
+    server.terminate();
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let folder = Folder::new(CONFIG);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = folder.firebell(&["check"]).stdout(full).output().unwrap();
+    let (code, _, stderr) = told(&output);
+    assert_eq!((code, stderr.contains("cannot write the output")), (Some(1), true), "{stderr}");
+}

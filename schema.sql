@@ -30,6 +30,10 @@ CREATE TABLE incident (
     occurrences     INTEGER NOT NULL,
     entries         INTEGER NOT NULL,        -- rows in `event`
     repeat_event    INTEGER,                 -- the newest event, if it is one of `repeated`: the next repeat joins it
+    repeats         INTEGER NOT NULL DEFAULT 0,
+                                             -- how many POSTs that event stands for, the last of them at last_seen_at.
+                                             -- Its own row learns of it when another event follows: a repeat then
+                                             -- writes one row, not two in two places
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,        -- something changed
     last_seen_at    INTEGER NOT NULL,        -- the last POST

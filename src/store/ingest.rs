@@ -211,7 +211,7 @@ fn update_tx(tx: &mut Tx<'_>, body: &Ingest, placed: &Placed, mut holder: Holder
         _ => Outcome::Updated,
     };
     if outcome == Outcome::Repeated {
-        repeat_tx(tx, &mut holder)?;
+        repeat_tx(tx, &holder)?;
     } else {
         let kind = match outcome {
             Outcome::Reopened => EntryKind::Reopened,
@@ -309,23 +309,20 @@ fn next_status(now: Status, alert: Status) -> Status {
     }
 }
 
-/// A POST that changed nothing joins the run of repeats, or begins one.
-fn repeat_tx(tx: &Tx<'_>, holder: &mut Holder) -> rusqlite::Result<()> {
-    match holder.repeat_event {
-        Some(event) => {
-            let sql = "UPDATE event SET count = count + 1, last_at = ?2 WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute([event, tx.now_ms])?;
-        }
-        None => {
-            let entry = NewEntry { kind: EntryKind::Repeated, actor: None, message: None, changes: &[] };
-            let (entries, event) = tx.append(holder.id, holder.entries, &entry)?;
-            holder.entries = entries;
-            holder.repeat_event = Some(event);
-        }
+/// A POST that changed nothing joins the run of repeats, which writes the incident's row alone, or begins one.
+fn repeat_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
+    let Holder { id, occurrences, .. } = holder;
+    if holder.repeat_event.is_some() {
+        let sql =
+            "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, repeats = repeats + 1 WHERE id = ?1";
+        tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms])?;
+        return Ok(());
     }
-    let sql = "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, entries = ?4, repeat_event = ?5 WHERE id = ?1";
-    let Holder { id, occurrences, entries, repeat_event, .. } = &*holder;
-    tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms, entries, repeat_event])?;
+    let entry = NewEntry { kind: EntryKind::Repeated, actor: None, message: None, changes: &[] };
+    let (entries, event) = tx.append(*id, holder.entries, &entry)?;
+    let sql = "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, entries = ?4, repeat_event = ?5, repeats = 1
+               WHERE id = ?1";
+    tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms, entries, event])?;
     Ok(())
 }
 

@@ -87,7 +87,9 @@ fn incident_from(row: &Row<'_>) -> rusqlite::Result<Incident> {
 /// The newest entries of an incident's timeline, newest first, and how many there are in all.
 pub fn timeline(connection: &Connection, number: Number, most: i64) -> rusqlite::Result<(Vec<Entry>, i64)> {
     let sql = "SELECT event.id, event.at, event.kind, coalesce(event.actor, 'integration:' || integration.name, 'system'),
-                      event.message, coalesce(event.changes, '[]'), event.count, coalesce(event.last_at, event.at)
+                      event.message, coalesce(event.changes, '[]'),
+                      iif(event.id IS incident.repeat_event, incident.repeats, event.count),
+                      iif(event.id IS incident.repeat_event, incident.last_seen_at, coalesce(event.last_at, event.at))
                FROM event JOIN incident ON incident.id = event.incident
                    LEFT JOIN integration ON integration.id = incident.integration
                WHERE event.incident = ?1 ORDER BY event.id DESC LIMIT ?2";

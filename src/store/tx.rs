@@ -228,8 +228,20 @@ impl<'a> Tx<'a> {
             changes
         ])?;
         let id = self.connection.last_insert_rowid();
+        if entries > 0 {
+            self.settle_repeats(incident)?;
+        }
         let entries = if entries < TIMELINE_ENTRIES { entries + 1 } else { self.merge_timeline(incident)? };
         Ok((entries, id))
+    }
+
+    /// Writes what the incident's row knows of its run of repeats into the run's own row, now that the run is over.
+    fn settle_repeats(&self, incident: i64) -> rusqlite::Result<()> {
+        let sql = "UPDATE event SET count = run.repeats, last_at = run.last_seen_at
+                   FROM (SELECT repeat_event, repeats, last_seen_at FROM incident WHERE id = ?1) AS run
+                   WHERE event.id = run.repeat_event";
+        self.connection.prepare_cached(sql)?.execute([incident])?;
+        Ok(())
     }
 
     /// Merges the oldest entries of a full timeline and returns how many remain.

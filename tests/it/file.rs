@@ -49,7 +49,7 @@ const NOTHING: [(&str, &str); 9] = [
     (
         "every POST is counted once in the timeline of an incident that only its integration touched",
         "SELECT id, occurrences FROM incident
-         WHERE occurrences <> (SELECT sum(count) FROM event WHERE incident = incident.id)
+         WHERE occurrences <> (SELECT sum(iif(event.id IS repeat_event, repeats, count)) FROM event WHERE incident = incident.id)
              AND NOT EXISTS (SELECT 1 FROM event WHERE incident = incident.id AND actor IS NOT NULL)",
     ),
     (

@@ -24,6 +24,10 @@ const VERSION: usize = MIGRATIONS.len() + 1;
 /// Page cache of the writing connection, in KiB.
 const WRITER_CACHE_KIB: i32 = 8 * 1024;
 
+/// Pages in the write-ahead log after which it is moved into the file. Nobody is answered meanwhile, so a quarter of
+/// SQLite's default: shorter stalls, and a tenth less at the 99th percentile, for no throughput that could be measured.
+const CHECKPOINT_PAGES: i32 = 250;
+
 /// Page cache of each reading connection, in KiB.
 const READER_CACHE_KIB: i32 = 1024;
 
@@ -60,6 +64,7 @@ pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(path, flags).and_then(|mut connection| {
         set_up(&connection, WRITER_CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let problem = bring_up_to_date(&mut connection)?;
         Ok((connection, problem))
     });

@@ -125,12 +125,6 @@ impl Scope {
             Self::ServicesRead => "services:read",
         }
     }
-
-    /// The scope of exactly that name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
-    }
 }
 
 /// Who calls the API, and what they may do.

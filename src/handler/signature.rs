@@ -53,22 +53,22 @@ pub fn verify(secrets: &[String], headers: &HeaderMap, body: &[u8], now_ms: i64)
 
 /// In constant time, as far as the secret is concerned.
 fn signs(secret: &str, timestamp: &str, body: &[u8], given: &[u8]) -> bool {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
-    mac.update(timestamp.as_bytes());
-    mac.update(b".");
-    mac.update(body);
-    mac.verify_slice(given).is_ok()
+    mac(secret, timestamp, body).is_some_and(|mac| mac.verify_slice(given).is_ok())
 }
 
 /// The signature of a body, as it goes into the header.
 #[must_use]
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> Option<String> {
+    let digest = mac(secret, timestamp, body)?.finalize().into_bytes();
+    Some(format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+}
+
+fn mac(secret: &str, timestamp: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(timestamp.as_bytes());
     mac.update(b".");
     mac.update(body);
-    let digest = mac.finalize().into_bytes();
-    Some(format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Some(mac)
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {

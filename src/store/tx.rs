@@ -137,16 +137,26 @@ impl<'a> Tx<'a> {
 
     /// The row of an integration.
     pub fn integration(&mut self, name: &str) -> rusqlite::Result<i64> {
-        let name = self.memory.renamed.get(name).cloned().unwrap_or_else(|| name.to_owned());
-        if let Some(id) = self.memory.integrations.get(&name) {
+        // Copied only where there is something to copy: this is on every alert's way.
+        let renamed = self.memory.renamed.get(name).cloned();
+        let name = renamed.as_deref().unwrap_or(name);
+        if let Some(id) = self.memory.integrations.get(name) {
             return Ok(*id);
         }
-        self.connection
-            .execute("INSERT INTO integration (name) VALUES (?1) ON CONFLICT (name) DO NOTHING", [&name])?;
-        let sql = "SELECT id FROM integration WHERE name = ?1";
-        let id = self.connection.query_row(sql, [&name], |row| row.get(0))?;
-        self.memory.integrations.insert(name, id);
+        let id = match self.integration_row(name)? {
+            Some(id) => id,
+            None => {
+                self.connection.execute("INSERT INTO integration (name) VALUES (?1)", [name])?;
+                self.connection.last_insert_rowid()
+            }
+        };
+        self.memory.integrations.insert(name.to_owned(), id);
         Ok(id)
+    }
+
+    fn integration_row(&self, name: &str) -> rusqlite::Result<Option<i64>> {
+        let sql = "SELECT id FROM integration WHERE name = ?1";
+        self.connection.query_row(sql, [name], |row| row.get(0)).optional()
     }
 
     /// Takes over the configuration's names: new rows, new names of known services, renamed integrations.
@@ -173,12 +183,8 @@ impl<'a> Tx<'a> {
     /// Gives the row of an integration its new name, and with it the keys of its incidents. Two that both have
     /// incidents cannot become one: each of them may hold the same key.
     fn rename_integration(&self, former: &str, name: &str) -> rusqlite::Result<()> {
-        let row = |name: &str| {
-            let sql = "SELECT id FROM integration WHERE name = ?1";
-            self.connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).optional()
-        };
-        let Some(former_row) = row(former)? else { return Ok(()) };
-        if let Some(new_row) = row(name)? {
+        let Some(former_row) = self.integration_row(former)? else { return Ok(()) };
+        if let Some(new_row) = self.integration_row(name)? {
             let sql = "SELECT EXISTS (SELECT 1 FROM incident WHERE integration = ?1)";
             if self.connection.query_row(sql, [new_row], |row| row.get(0))? {
                 tracing::warn!(former, name, "both of these integrations have incidents; they stay apart");

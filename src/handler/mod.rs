@@ -82,13 +82,13 @@ impl Seen {
         self.template.unwrap_or("-")
     }
 
-    /// The integration or the token that the request comes from, by name.
+    /// Whom the request comes from: `integration:NAME`, `token:NAME`, or `-`.
     #[must_use]
-    pub fn sender(&self) -> &str {
+    pub fn sender(&self) -> String {
         match &self.who {
-            Some(Who::Integration(integration)) => &integration.name,
-            Some(Who::Caller(caller)) => &caller.name,
-            Some(Who::Anyone) | None => "-",
+            Some(Who::Integration(integration)) => format!("integration:{}", integration.name),
+            Some(Who::Caller(caller)) => format!("token:{}", caller.name),
+            Some(Who::Anyone) | None => "-".into(),
         }
     }
 }

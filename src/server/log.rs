@@ -71,12 +71,13 @@ impl<'a> Completion<'a> {
         self.done = true;
         // To the microsecond: more digits would only pretend.
         let ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        let sender = self.seen.sender();
         let slow = ms > SLOW_MS;
         let quiet = status < 400 && !slow;
         if quiet && !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
+        let sender = self.seen.sender();
+        let sender = sender.as_str();
         let code = error.map_or("-", |error| error.kind.code());
         let cause = error.and_then(Error::cause).map(tracing::field::display);
         let (id, method, route) = (self.request_id.as_str(), head.method.as_str(), self.seen.template());

@@ -18,6 +18,11 @@ pub struct IdempotencyKey {
     pub digest: [u8; 32],
 }
 
+/// Within which keys differ: the integration in row `id`.
+pub fn scope_of(integration: i64) -> String {
+    format!("integration:{integration}")
+}
+
 /// The result of the request that used the key before, if one did.
 ///
 /// # Errors
@@ -72,6 +77,12 @@ pub fn forget_expired_tx(tx: &mut Tx<'_>, most: i64) -> rusqlite::Result<i64> {
     let forgotten = tx.connection.prepare_cached(sql)?.execute([tx.now_ms - LIFETIME_MS, most])? as i64;
     tx.memory.idempotency_keys = tx.memory.idempotency_keys.map(|count| count - forgotten);
     Ok(forgotten)
+}
+
+/// Forgets all keys of a scope.
+pub fn forget_scope_tx(tx: &Tx<'_>, scope: &str) -> rusqlite::Result<()> {
+    tx.connection.execute("DELETE FROM idempotency WHERE scope = ?1", [scope])?;
+    Ok(())
 }
 
 fn forget_oldest_tx(tx: &Tx<'_>, excess: i64) -> rusqlite::Result<i64> {

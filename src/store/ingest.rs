@@ -67,7 +67,7 @@ struct Holder {
 /// Stores the alerts of one body.
 pub fn ingest_tx(tx: &mut Tx<'_>, body: &Ingest, kept_keys: u32) -> Result<Done, Failure> {
     let integration = tx.integration(&body.integration.name)?;
-    let scope = || format!("integration:{integration}");
+    let scope = || idempotency::scope_of(integration);
     if let Some(key) = &body.idempotency
         && let Some(reports) = idempotency::find_tx(tx, &scope(), key)?
     {

@@ -8,6 +8,7 @@ mod idempotency;
 mod ingest;
 mod lifecycle;
 mod lock;
+mod place;
 mod read;
 mod schema;
 mod tx;
@@ -29,6 +30,7 @@ pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
 use lock::Lock;
+use place::Place;
 pub use read::{ListQuery, Page};
 pub use tx::Names;
 pub use writer::{Deliveries, WriterLimits};
@@ -103,6 +105,7 @@ impl Store {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
+        let place = Place::of(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(schema::reading_flags())
             .with_init(schema::set_up_reader);
@@ -114,7 +117,7 @@ impl Store {
             .map_err(|error| {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
-        let (writer, deliveries) = Writer::start(connection, clock, options.writer)?;
+        let (writer, deliveries) = Writer::start(connection, place, clock, options.writer)?;
         let writer = RwLock::new(Some(writer));
         Ok((Self { writer, readers, timeout: options.timeout, _lock: lock }, deliveries))
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::idempotency;
 use super::writer::Done;
 use crate::clock::utc_year;
 use crate::error::Error;
@@ -190,6 +191,8 @@ impl<'a> Tx<'a> {
                 tracing::warn!(former, name, "both of these integrations have incidents; they stay apart");
                 return Ok(());
             }
+            // Its row id may be given out again, and must not bring along what this one had answered.
+            idempotency::forget_scope_tx(self, &idempotency::scope_of(new_row))?;
             self.connection.execute("DELETE FROM integration WHERE id = ?1", [new_row])?;
         }
         self.connection

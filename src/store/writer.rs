@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::OpenError;
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::place::Place;
 use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use crate::clock::Clock;
@@ -105,6 +106,7 @@ impl Writer {
     /// Starts the thread on a connection that is its own from now on.
     pub fn start(
         connection: Connection,
+        place: Place,
         clock: Clock,
         limits: WriterLimits,
     ) -> Result<(Self, Deliveries), OpenError> {
@@ -114,8 +116,16 @@ impl Writer {
         let (life, alive) = watch::channel(());
         // Every answer belongs to a job that the queue had room for, so this needs no bound of its own.
         let (answered, deliveries) = mpsc::unbounded_channel();
-        let worker =
-            Worker { _life: life, connection, clock, limits, answered, memory: Memory::default(), watch };
+        let worker = Worker {
+            _life: life,
+            connection,
+            place,
+            clock,
+            limits,
+            answered,
+            memory: Memory::default(),
+            watch,
+        };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
         Ok((Self { queue, thread, alive }, Deliveries(deliveries)))
@@ -160,6 +170,7 @@ struct Worker {
     /// Dropped with the thread, however it ends.
     _life: watch::Sender<()>,
     connection: Connection,
+    place: Place,
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
@@ -258,6 +269,9 @@ impl Worker {
         commit: bool,
         work: impl FnOnce(&mut Tx<'_>, &mut ClockWatch, WriterLimits) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if !self.place.is_kept() {
+            return Err(Failure::Refused(moved()));
+        }
         let remembered = self.memory.clone();
         let attempt = (|| {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -299,6 +313,13 @@ fn run_job(
         Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
         Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),
     }
+}
+
+/// The answer when the file is not where it was opened.
+fn moved() -> Error {
+    let message = "the store's file was moved, replaced or deleted while Firebell runs; nothing was stored: \
+                   put it back, or restart Firebell, and send this again";
+    Error::new(Kind::StorageUnavailable, message)
 }
 
 fn storage_unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

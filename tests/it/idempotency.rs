@@ -203,3 +203,21 @@ fn a_key_has_up_to_255_characters_and_is_not_empty() {
         }
     }
 }
+
+#[test]
+fn keys_of_an_integration_that_became_another_are_nobodys() {
+    let server = Server::new();
+    server.alert(json!({ "dedup_key": "k" }));
+    let ignoring = |name: &str| {
+        format!("{HEAD}{SERVICES}{PROD}on_unknown_resolve = 'ignore'\n")
+            .replace("'prod'", &format!("'{name}'"))
+    };
+    server.reload(&ignoring("production"));
+    let resolved = json!({ "dedup_key": "other", "status": "resolved" });
+    assert_eq!(post(&server, "K", resolved).data()["outcome"], "ignored");
+    // The row that answered this is gone with the next two lines of configuration, and its id is another's.
+    let other =
+        "[[integrations]]\nname = 'other'\nsource = 'custom'\nrouting_keys = ['HUSH-other-key-002']\n";
+    server.reload(&format!("{}formerly = ['prod']\n{other}", ignoring("production")));
+    assert_done_now(&post_to(&server, "/webhooks/HUSH-other-key-002", "K", json!({})));
+}

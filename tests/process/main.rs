@@ -16,6 +16,7 @@ mod init;
 mod kill;
 mod layers;
 mod limits;
+mod moved;
 mod readme;
 mod reload;
 mod requests;

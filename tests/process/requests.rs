@@ -30,8 +30,8 @@ fn statuses(answer: &str) -> Vec<&str> {
 
 #[test]
 fn absurd_urls() {
-    let server = Folder::new(CONFIG);
-    let server = (server.serve(), server).0;
+    let folder = Folder::new(CONFIG);
+    let server = folder.serve();
     let key = |rest: &str| format!("/webhooks/{KEY}{rest}");
     let unknown = [
         "//",

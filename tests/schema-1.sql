@@ -1,9 +1,9 @@
 -- Firebell's store, whole and current. A file that an older Firebell made reaches this shape by the migrations in
 -- src/store/schema.rs; a test holds the two together.
 --
--- Times are milliseconds since 1970 in UTC. The ingest path writes an incident's row, its entry in the index of held
--- keys, and its timeline. Every further index on it would be paid by every POST, so each one here is partial or grows
--- at its end, and what lists need beyond them is to be filled when an incident is closed.
+-- Times are milliseconds since 1970 in UTC. The ingest path writes an incident's row, its timeline, and two indexes that
+-- cover only what is held or not closed, so that they stay small however long the history grows. What lists need beyond
+-- them is in indexes over closed, resolved or assigned incidents: those are paid when that happens, not by a POST.
 
 -- Services and integrations as rows of small numbers. Rows are only ever added: history keeps its names when the
 -- configuration forgets them.
@@ -37,6 +37,8 @@ CREATE TABLE incident (
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL,        -- something changed
     last_seen_at    INTEGER NOT NULL,        -- the last POST
+    seen_minute     INTEGER NOT NULL,        -- last_seen_at / 60000, while it is not closed: an index over it is written
+                                             -- once a minute, however often the incident repeats
     acknowledged_at INTEGER,
     resolved_at     INTEGER,
     closed_at       INTEGER,
@@ -48,6 +50,9 @@ CREATE TABLE incident (
     assigned_to     TEXT,
     acknowledged_by TEXT,
     resolved_by     TEXT,
+    kept            INTEGER NOT NULL DEFAULT 0,
+                                             -- what a person set, which alerts leave alone until it is re-opened:
+                                             -- 1 title, 2 description, 4 severity
     CHECK (holds_key = 0 OR dedup_key IS NOT NULL)
 ) STRICT;
 
@@ -55,8 +60,38 @@ CREATE TABLE incident (
 -- it covers only what is held, it stays small however long the history grows.
 CREATE UNIQUE INDEX incident_by_held_key ON incident (integration, dedup_key) WHERE holds_key = 1;
 
--- What `close_resolved_after` looks through; written when an incident is resolved, not when one comes in.
-CREATE INDEX incident_resolved ON incident (resolved_at) WHERE status = 4;
+-- What is not closed, by when it was last seen, with all that lists are most often filtered by.
+CREATE INDEX incident_not_closed ON incident (seen_minute, severity, status, service, integration) WHERE status < 5;
+
+-- The history, by each of these. Within one value the row's id, and so the order of recording, follows.
+CREATE INDEX incident_closed_by_severity ON incident (severity) WHERE status = 5;
+CREATE INDEX incident_closed_by_service ON incident (service) WHERE status = 5;
+CREATE INDEX incident_closed_by_integration ON incident (integration) WHERE status = 5;
+
+-- Keys that are not held any more.
+CREATE INDEX incident_by_released_key ON incident (dedup_key) WHERE holds_key = 0 AND dedup_key IS NOT NULL;
+
+CREATE INDEX incident_by_assignee ON incident (assigned_to) WHERE assigned_to IS NOT NULL;
+CREATE INDEX incident_by_resolver ON incident (resolved_by) WHERE resolved_by IS NOT NULL;
+
+-- What `close_resolved_after` looks through, and lists by time of resolution.
+CREATE INDEX incident_by_resolution ON incident (status, resolved_at) WHERE resolved_at IS NOT NULL;
+
+-- The second and further services of an incident; the first is in its row.
+CREATE TABLE further_service (
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,               -- from 1
+    service  INTEGER NOT NULL REFERENCES service (id),
+    PRIMARY KEY (incident, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX further_service_by_service ON further_service (service, incident);
+
+-- Incidents that were recorded after the clock had gone back: from each of them to the next, `created_at` only grows,
+-- so that a span of time is found by halving.
+CREATE TABLE clock_step (
+    incident INTEGER PRIMARY KEY
+) STRICT;
 
 -- The timeline, append-only but for runs of repeats. The changes, undone from the newest back, give an incident's
 -- title, severity, status, service and metadata at any past time.
@@ -94,6 +129,28 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_by_age ON idempotency (at);
+
+-- The words of titles and descriptions, as src/store/search.rs splits and folds them. Filled between batches.
+CREATE VIRTUAL TABLE incident_text USING fts5 (
+    words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'
+);
+
+-- Every word there ever was, to find those that begin like another.
+CREATE TABLE word (
+    word TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- Incidents up to this one are in incident_text, but for those whose text has changed since.
+CREATE TABLE search (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    up_to   INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO search (id, up_to) VALUES (1, 0);
+
+CREATE TABLE search_changed (
+    incident INTEGER PRIMARY KEY
+) STRICT;
 
 -- One row, written to see whether writing works, and to notice a clock that leaps.
 CREATE TABLE pulse (

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::idempotency::{self, IdempotencyKey};
+use super::lifecycle::Settable;
+use super::search;
 use super::tx::{Failure, NewEntry, Tx};
 use super::writer::Done;
 use crate::error::{Error, FieldError};
@@ -58,6 +60,8 @@ struct Holder {
     occurrences: i64,
     entries: i64,
     repeat_event: Option<i64>,
+    seen_minute: i64,
+    kept: i64,
     title: String,
     description: Option<String>,
     source_url: Option<String>,
@@ -127,7 +131,7 @@ fn ignored(placed: &Placed) -> Report {
 
 fn find_holder_tx(tx: &Tx<'_>, integration: i64, key: &str) -> rusqlite::Result<Option<Holder>> {
     let sql = "SELECT id, service, status, severity, occurrences, entries, repeat_event,
-                      title, description, source_url, metadata
+                      seen_minute, kept, title, description, source_url, metadata
                FROM incident WHERE integration = ?1 AND dedup_key = ?2 AND holds_key = 1";
     let holder = |row: &Row<'_>| {
         Ok(Holder {
@@ -138,10 +142,12 @@ fn find_holder_tx(tx: &Tx<'_>, integration: i64, key: &str) -> rusqlite::Result<
             occurrences: row.get(4)?,
             entries: row.get(5)?,
             repeat_event: row.get(6)?,
-            title: row.get(7)?,
-            description: row.get(8)?,
-            source_url: row.get(9)?,
-            metadata: row.get(10)?,
+            seen_minute: row.get(7)?,
+            kept: row.get(8)?,
+            title: row.get(9)?,
+            description: row.get(10)?,
+            source_url: row.get(11)?,
+            metadata: row.get(12)?,
         })
     };
     tx.connection.prepare_cached(sql)?.query_row(params![integration, key], holder).optional()
@@ -159,11 +165,11 @@ fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) 
     let resolved = alert.status == Status::Resolved;
     let holds_key =
         alert.dedup_key.is_some() && !(resolved && body.integration.after_resolve == AfterResolve::New);
-    let number = tx.next_number();
+    let number = tx.next_number()?;
     let sql = "INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries,
-                   created_at, updated_at, last_seen_at, resolved_at, title, dedup_key, description, source_url,
-                   metadata, resolved_by)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 1, ?7, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                   created_at, updated_at, last_seen_at, seen_minute, resolved_at, title, dedup_key, description,
+                   source_url, metadata, resolved_by)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 1, ?7, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     tx.connection.prepare_cached(sql)?.execute(params![
         number.to_row_id(),
         integration,
@@ -172,6 +178,7 @@ fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) 
         severity.to_stored(),
         holds_key,
         tx.now_ms,
+        minute_of(tx.now_ms),
         resolved.then_some(tx.now_ms),
         alert.title,
         alert.dedup_key,
@@ -253,20 +260,42 @@ fn apply_tx(
 
     let status = next_status(holder.status, alert.status);
     if status != holder.status {
+        if holder.status == Status::Resolved {
+            holder.kept = 0;
+        }
         change("status", quoted(holder.status.as_str()), quoted(status.as_str()));
         holder.status = status;
     }
-    if alert.title != holder.title {
+    let kept = holder.kept;
+    let mut may_set = |field: Settable| {
+        let free = kept & field.bit() == 0;
+        if !free {
+            warnings.push(Warning::new(field.name(), "kept", "was set by a person and stays as it is"));
+        }
+        free
+    };
+    let mut text_changed = false;
+    if alert.title != holder.title && may_set(Settable::Title) {
         change("title", quoted(&holder.title), quoted(&alert.title));
         holder.title.clone_from(&alert.title);
+        text_changed = true;
     }
-    if alert.description.is_some() && alert.description != holder.description {
+    if alert.description.is_some()
+        && alert.description != holder.description
+        && may_set(Settable::Description)
+    {
         change("description", optional(&holder.description), optional(&alert.description));
         holder.description.clone_from(&alert.description);
+        text_changed = true;
     }
-    if let Some(severity) = alert.severity.filter(|severity| *severity != holder.severity) {
+    if let Some(severity) = alert.severity.filter(|severity| *severity != holder.severity)
+        && may_set(Settable::Severity)
+    {
         change("severity", quoted(holder.severity.as_str()), quoted(severity.as_str()));
         holder.severity = severity;
+    }
+    if text_changed {
+        search::changed_tx(tx, holder.id)?;
     }
     match &placed.place {
         Ok((service, _)) => {
@@ -309,27 +338,39 @@ fn next_status(now: Status, alert: Status) -> Status {
     }
 }
 
+/// The unit of the index over what is not closed.
+pub fn minute_of(ms: i64) -> i64 {
+    ms.div_euclid(60_000)
+}
+
 /// A POST that changed nothing joins the run of repeats, which writes the incident's row alone, or begins one.
-fn repeat_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
+fn repeat_tx(tx: &mut Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
     let Holder { id, occurrences, .. } = holder;
-    if holder.repeat_event.is_some() {
+    let minute = minute_of(tx.now_ms);
+    if let Some(event) = holder.repeat_event {
         let sql =
             "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, repeats = repeats + 1 WHERE id = ?1";
         tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms])?;
+        if minute != holder.seen_minute {
+            let sql = "UPDATE incident SET seen_minute = ?2 WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([*id, minute])?;
+        }
+        tx.note(event, *id, EntryKind::Repeated);
         return Ok(());
     }
     let entry = NewEntry { kind: EntryKind::Repeated, actor: None, message: None, changes: &[] };
     let (entries, event) = tx.append(*id, holder.entries, &entry)?;
-    let sql = "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, entries = ?4, repeat_event = ?5, repeats = 1
-               WHERE id = ?1";
-    tx.connection.prepare_cached(sql)?.execute(params![id, occurrences, tx.now_ms, entries, event])?;
+    let sql = "UPDATE incident SET occurrences = ?2, last_seen_at = ?3, seen_minute = ?4, entries = ?5,
+                   repeat_event = ?6, repeats = 1 WHERE id = ?1";
+    let values = params![id, occurrences, tx.now_ms, minute, entries, event];
+    tx.connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 fn write_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
     let sql = "UPDATE incident SET service = ?2, status = ?3, severity = ?4, occurrences = ?5, entries = ?6,
                    repeat_event = NULL, updated_at = ?7, last_seen_at = ?7, title = ?8, description = ?9,
-                   source_url = ?10, metadata = ?11
+                   source_url = ?10, metadata = ?11, seen_minute = ?12, kept = ?13
                WHERE id = ?1";
     tx.connection.prepare_cached(sql)?.execute(params![
         holder.id,
@@ -343,6 +384,8 @@ fn write_tx(tx: &Tx<'_>, holder: &Holder) -> rusqlite::Result<()> {
         holder.description,
         holder.source_url,
         holder.metadata,
+        minute_of(tx.now_ms),
+        holder.kept,
     ])?;
     Ok(())
 }

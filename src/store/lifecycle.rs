@@ -33,6 +33,30 @@ pub struct Acknowledge {
     pub caller: String,
 }
 
+/// What a person may set so that alerts leave it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settable {
+    Title,
+    Description,
+    Severity,
+}
+
+impl Settable {
+    /// Its bit in `incident.kept`.
+    pub const fn bit(self) -> i64 {
+        1 << self as i64
+    }
+
+    /// Its name in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Description => "description",
+            Self::Severity => "severity",
+        }
+    }
+}
+
 struct Current {
     status: Status,
     entries: i64,
@@ -103,7 +127,7 @@ pub fn acknowledge_tx(tx: &mut Tx<'_>, acknowledge: &Acknowledge) -> Result<Done
 }
 
 /// Closes an incident that has been resolved for long enough.
-pub fn close_tx(tx: &Tx<'_>, number: Number) -> Result<(), Failure> {
+pub fn close_tx(tx: &mut Tx<'_>, number: Number) -> Result<(), Failure> {
     let current = current_tx(tx, number)?;
     let (to, caller) = (Status::Closed, "system".into());
     let change = SetStatus { number, to, comment: None, caller, new_after_resolve: Vec::new() };
@@ -153,7 +177,7 @@ fn check_key_is_free_tx(tx: &Tx<'_>, current: &Current) -> Result<(), Failure> {
     }
 }
 
-fn move_tx(tx: &Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusqlite::Result<()> {
+fn move_tx(tx: &mut Tx<'_>, id: i64, current: &Current, change: &SetStatus) -> rusqlite::Result<()> {
     let kind = match change.to {
         Status::Resolved => EntryKind::Resolved,
         Status::Closed => EntryKind::Closed,

@@ -11,6 +11,7 @@ mod lock;
 mod place;
 mod read;
 mod schema;
+mod search;
 mod tx;
 mod upkeep;
 mod writer;

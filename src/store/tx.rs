@@ -55,6 +55,8 @@ pub struct Memory {
     services: HashMap<String, i64>,
     integrations: HashMap<String, i64>,
     last_number: Option<Number>,
+    /// When the last incident was recorded.
+    last_created_ms: Option<i64>,
     /// Former names of integrations, and the one that each has now: a request may have come in under the old one.
     renamed: HashMap<String, String>,
     pub(super) idempotency_keys: Option<i64>,
@@ -77,7 +79,20 @@ pub struct Tx<'a> {
     /// One time for all that happens in it.
     pub now_ms: i64,
     pub memory: &'a mut Memory,
+    /// What happened, in order, for those who watch.
+    pub happened: Vec<Happened>,
     numbered: bool,
+}
+
+/// Something that is told to those who watch, once it is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// The timeline entry that holds it.
+    pub event: i64,
+    /// The incident's row.
+    pub incident: i64,
+    /// What it was.
+    pub kind: EntryKind,
 }
 
 impl<'a> Tx<'a> {
@@ -88,7 +103,7 @@ impl<'a> Tx<'a> {
             let number = |row: &rusqlite::Row<'_>| Ok(Number { year: row.get(0)?, sequence: row.get(1)? });
             memory.last_number = connection.query_row(sql, [], number).optional()?;
         }
-        Ok(Self { connection, now_ms, memory, numbered: false })
+        Ok(Self { connection, now_ms, memory, happened: Vec::new(), numbered: false })
     }
 
     /// Writes what was kept back until the end; COMMIT follows.
@@ -103,7 +118,7 @@ impl<'a> Tx<'a> {
 
     /// The next number. A year is never before the last one used, so that numbers order as incidents were recorded
     /// even when the clock goes back.
-    pub fn next_number(&mut self) -> Number {
+    pub fn next_number(&mut self) -> rusqlite::Result<Number> {
         let year = utc_year(self.now_ms).max(RELEASE_YEAR);
         let next = match self.memory.last_number {
             Some(last) if last.year >= year => Number { year: last.year, sequence: last.sequence + 1 },
@@ -111,7 +126,31 @@ impl<'a> Tx<'a> {
         };
         self.memory.last_number = Some(next);
         self.numbered = true;
-        next
+        self.note_clock_step(next)?;
+        Ok(next)
+    }
+
+    /// Remembers where in the order of recording the clock went back.
+    fn note_clock_step(&mut self, next: Number) -> rusqlite::Result<()> {
+        let last = match self.memory.last_created_ms {
+            Some(last) => last,
+            None => {
+                let sql = "SELECT created_at FROM incident ORDER BY id DESC LIMIT 1";
+                let last = self.connection.query_row(sql, [], |row| row.get(0)).optional()?;
+                last.unwrap_or(i64::MIN)
+            }
+        };
+        if self.now_ms < last {
+            let sql = "INSERT INTO clock_step (incident) VALUES (?1)";
+            self.connection.prepare_cached(sql)?.execute([next.to_row_id()])?;
+        }
+        self.memory.last_created_ms = Some(self.now_ms);
+        Ok(())
+    }
+
+    /// Notes what to tell those who watch.
+    pub fn note(&mut self, event: i64, incident: i64, kind: EntryKind) {
+        self.happened.push(Happened { event, incident, kind });
     }
 
     /// The row of a service.
@@ -171,7 +210,8 @@ impl<'a> Tx<'a> {
             former_names.iter().map(|former| (former.clone(), name.clone())).collect::<Vec<_>>()
         };
         let renamed = names.integrations.iter().flat_map(former).collect();
-        *self.memory = Memory { last_number: self.memory.last_number, renamed, ..Memory::default() };
+        let Memory { last_number, last_created_ms, .. } = *self.memory;
+        *self.memory = Memory { last_number, last_created_ms, renamed, ..Memory::default() };
         for (key, name) in &names.services {
             self.service(key, name)?;
         }
@@ -224,7 +264,12 @@ impl<'a> Tx<'a> {
 
     /// Appends to an incident's timeline. `entries` is how many it has; how many it then has is returned, with the
     /// new one's id.
-    pub fn append(&self, incident: i64, entries: i64, entry: &NewEntry<'_>) -> rusqlite::Result<(i64, i64)> {
+    pub fn append(
+        &mut self,
+        incident: i64,
+        entries: i64,
+        entry: &NewEntry<'_>,
+    ) -> rusqlite::Result<(i64, i64)> {
         let sql =
             "INSERT INTO event (incident, at, kind, actor, message, changes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let changes = (!entry.changes.is_empty()).then(|| changes_to_json(entry.changes));
@@ -237,6 +282,7 @@ impl<'a> Tx<'a> {
             changes
         ])?;
         let id = self.connection.last_insert_rowid();
+        self.note(id, incident, entry.kind);
         if entries > 0 {
             self.settle_repeats(incident)?;
         }

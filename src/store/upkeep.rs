@@ -74,7 +74,7 @@ pub fn upkeep_tx(
     Ok(if closed == ROUND || forgotten == ROUND { Done::More } else { Done::Written })
 }
 
-fn close_resolved_tx(tx: &Tx<'_>, after_ms: i64) -> Result<i64, Failure> {
+fn close_resolved_tx(tx: &mut Tx<'_>, after_ms: i64) -> Result<i64, Failure> {
     let sql = "SELECT id FROM incident WHERE status = 4 AND resolved_at <= ?1 ORDER BY resolved_at LIMIT ?2";
     let due = {
         let mut statement = tx.connection.prepare_cached(sql)?;

@@ -3,9 +3,9 @@
 -- Ids and numbers are below those of today, as they are in a store that grew.
 
 INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries, created_at,
-    updated_at, last_seen_at, closed_at, title, dedup_key, metadata)
+    updated_at, last_seen_at, seen_minute, closed_at, title, dedup_key, metadata)
 WITH RECURSIVE sequence(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM sequence WHERE n < :rows)
-SELECT (strftime('%Y', 'now') - 1) * 10000000000 + n, 1, 1, 5, 3, 0, 1, 2, at, at + 3600000, at, at + 3600000,
+SELECT (strftime('%Y', 'now') - 1) * 10000000000 + n, 1, 1, 5, 3, 0, 1, 2, at, at + 3600000, at, at / 60000, at + 3600000,
        'Disk usage above 90%', 'old-' || (1000000000 + n), '{"host":"web-17"}'
   FROM (SELECT n, (unixepoch('now', '-1 year', 'start of year') * 1000) + n AS at FROM sequence);
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::server;
 
 /// Queries that must find nothing.
-const NOTHING: [(&str, &str); 9] = [
+const NOTHING: [(&str, &str); 11] = [
     (
         "a year's numbers are 1, 2, 3… up to its counter",
         "SELECT year, last, count(incident.id), min(incident.id % 10000000000), max(incident.id % 10000000000)
@@ -51,6 +51,15 @@ const NOTHING: [(&str, &str); 9] = [
         "SELECT id, occurrences FROM incident
          WHERE occurrences <> (SELECT sum(iif(event.id IS repeat_event, repeats, count)) FROM event WHERE incident = incident.id)
              AND NOT EXISTS (SELECT 1 FROM event WHERE incident = incident.id AND actor IS NOT NULL)",
+    ),
+    (
+        "what is not closed is indexed by the minute it was last seen in",
+        "SELECT id FROM incident WHERE status < 5 AND seen_minute <> last_seen_at / 60000",
+    ),
+    (
+        "the order of recording is that of time, but for where the clock went back",
+        "SELECT id FROM (SELECT id, created_at < lag(created_at) OVER (ORDER BY id) AS back FROM incident)
+         WHERE back <> EXISTS (SELECT 1 FROM clock_step WHERE incident = id)",
     ),
     (
         "`repeat_event` is the newest entry, and a repeat",

@@ -153,9 +153,9 @@ fn of_a_long_history_a_page_looks_at_a_part_and_says_so() {
         .unwrap()
         .execute_batch(
             "INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries,
-                 created_at, updated_at, last_seen_at, closed_at, title, metadata)
+                 created_at, updated_at, last_seen_at, seen_minute, closed_at, title, metadata)
              WITH RECURSIVE sequence (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM sequence WHERE n < 25000)
-             SELECT 20250000000000 + n, 1, 1, 5, iif(n IN (1, 24000), 0, 3), 0, 1, 1, n, n, n, n, 'Old', '{}'
+             SELECT 20250000000000 + n, 1, 1, 5, iif(n IN (1, 24000), 0, 3), 0, 1, 1, n, n, n, 0, n, 'Old', '{}'
              FROM sequence;
              INSERT INTO event (incident, at, kind) SELECT id, created_at, 0 FROM incident;
              INSERT INTO counter (year, last) VALUES (2025, 25000);",

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use http::header::ACCEPT;
+use http::request::Parts;
 use serde_json::json;
 
-use super::Handler;
+use super::{Admitted, Handler};
 use crate::error::Error;
+use crate::metrics;
 use crate::reply::Answer;
 
 /// How old the proof of a durable write may be.
@@ -25,5 +28,22 @@ impl Handler {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
         Answer::ok(&json!({ "status": "ready" }))
+    }
+
+    /// `GET /metrics`
+    pub(super) async fn show_metrics(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
+        let census = self.store.census().await;
+        if let Err(error) = &census {
+            tracing::warn!(
+                cause = error.cause().map(tracing::field::display),
+                "the store could not be read for metrics"
+            );
+        }
+        let services = admitted.live.config.registry.services();
+        let services = services.iter().map(|service| service.id.as_str()).collect();
+        let text = self.metrics.render(census.as_ref().ok(), &services).map_err(Error::internal)?;
+        let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let modern = accepted.into_iter().any(|types| types.contains("application/openmetrics-text"));
+        Ok(Answer::raw(if modern { metrics::OPENMETRICS } else { metrics::PLAIN_TEXT }, text))
     }
 }

@@ -3,6 +3,7 @@
 //! The only place that knows SQL. Its interface is some dozen named operations on domain types; none shows SQL or a
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
+mod census;
 mod columns;
 mod idempotency;
 mod ingest;
@@ -26,6 +27,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
+use crate::metrics::{Census, WriterMetrics};
 use crate::model::{Entry, Incident, Number, Report};
 pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
@@ -92,6 +94,8 @@ pub struct Store {
     /// `None` once it is closed.
     writer: RwLock<Option<Writer>>,
     readers: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
+    metrics: WriterMetrics,
     timeout: Duration,
     _lock: Lock,
 }
@@ -118,9 +122,10 @@ impl Store {
             .map_err(|error| {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
-        let (writer, deliveries) = Writer::start(connection, place, clock, options.writer)?;
-        let writer = RwLock::new(Some(writer));
-        Ok((Self { writer, readers, timeout: options.timeout, _lock: lock }, deliveries))
+        let metrics = WriterMetrics::default();
+        let (writer, deliveries) = Writer::start(connection, place, clock, options.writer, metrics.clone())?;
+        let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
+        Ok((Self { writer, readers, path, metrics, timeout: options.timeout, _lock: lock }, deliveries))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
@@ -198,6 +203,21 @@ impl Store {
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
         self.read(move |connection| read::list(connection, &query)).await
+    }
+
+    /// What is in the store, in numbers.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn census(&self) -> Result<Census, Error> {
+        let path = self.path.clone();
+        self.read(move |connection| census::census(connection, &path)).await
+    }
+
+    /// What the writer counts.
+    #[must_use]
+    pub fn metrics(&self) -> WriterMetrics {
+        self.metrics.clone()
     }
 
     /// Resolves when the writer has ended, which it does by itself only when it dies of a bug.

@@ -3,6 +3,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +16,7 @@ use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::metrics::WriterMetrics;
 use crate::model::{Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
@@ -61,6 +63,9 @@ pub enum Done {
     More,
 }
 
+/// A job on its way to the writer, and since when.
+type Queued = (Instant, (Job, Answer));
+
 type Answer = oneshot::Sender<Result<Done, Error>>;
 
 /// The job goes back with its answer, to be freed where it was made: freeing another thread's memory takes a lock.
@@ -86,7 +91,8 @@ impl Deliveries {
 /// The way to the writer thread.
 #[derive(Debug)]
 pub struct Writer {
-    queue: SyncSender<(Job, Answer)>,
+    queue: SyncSender<Queued>,
+    metrics: WriterMetrics,
     thread: JoinHandle<()>,
     alive: watch::Receiver<()>,
 }
@@ -109,6 +115,7 @@ impl Writer {
         place: Place,
         clock: Clock,
         limits: WriterLimits,
+        metrics: WriterMetrics,
     ) -> Result<(Self, Deliveries), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
@@ -125,10 +132,11 @@ impl Writer {
             answered,
             memory: Memory::default(),
             watch,
+            metrics: metrics.clone(),
         };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
-        Ok((Self { queue, thread, alive }, Deliveries(deliveries)))
+        Ok((Self { queue, metrics, thread, alive }, Deliveries(deliveries)))
     }
 
     /// Hands a job over; the answer comes when it is on disk or refused.
@@ -137,7 +145,13 @@ impl Writer {
     /// `overloaded` when the queue is full; nothing was kept then.
     pub fn submit(&self, job: Job) -> Result<oneshot::Receiver<Result<Done, Error>>, Error> {
         let (answer, done) = oneshot::channel();
-        match self.queue.try_send((job, answer)) {
+        // Before it is: the writer may have taken it before this thread goes on.
+        self.metrics.queued();
+        let sent = self.queue.try_send((Instant::now(), (job, answer)));
+        if sent.is_err() {
+            self.metrics.not_queued();
+        }
+        match sent {
             Ok(()) => Ok(done),
             Err(TrySendError::Full(_)) => Err(Error::new(
                 Kind::Overloaded,
@@ -176,19 +190,21 @@ struct Worker {
     answered: mpsc::UnboundedSender<Answered>,
     memory: Memory,
     watch: ClockWatch,
+    metrics: WriterMetrics,
 }
 
 impl Worker {
-    fn run(mut self, jobs: &Receiver<(Job, Answer)>) {
+    fn run(mut self, jobs: &Receiver<Queued>) {
         let mut waiting = Vec::with_capacity(self.limits.batch);
-        while let Ok(first) = jobs.recv() {
+        while let Ok((oldest, first)) = jobs.recv() {
             waiting.push(first);
             while waiting.len() < self.limits.batch {
                 match jobs.try_recv() {
-                    Ok(next) => waiting.push(next),
+                    Ok((_, next)) => waiting.push(next),
                     Err(_) => break,
                 }
             }
+            self.metrics.began(waiting.len(), oldest);
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
             self.deliver(real.into_iter().zip(results).collect());
@@ -196,6 +212,7 @@ impl Worker {
                 let result = self.run_alone(&dry.0);
                 self.deliver(vec![(dry, result)]);
             }
+            self.metrics.ended();
         }
         // So that the one file holds everything, for those who copy it while nothing runs.
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -270,6 +287,7 @@ impl Worker {
         work: impl FnOnce(&mut Tx<'_>, &mut ClockWatch, WriterLimits) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if !self.place.is_kept() {
+            self.metrics.failed();
             return Err(Failure::Refused(moved()));
         }
         let remembered = self.memory.clone();
@@ -279,10 +297,15 @@ impl Worker {
             let done = work(&mut tx, &mut self.watch, self.limits)?;
             tx.finish()?;
             if commit {
+                let began = Instant::now();
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
+                self.metrics.committed(began.elapsed());
             }
             Ok(done)
         })();
+        if matches!(attempt, Err(Failure::Sqlite(_))) {
+            self.metrics.failed();
+        }
         if !commit || attempt.is_err() {
             self.memory = remembered;
             self.roll_back();

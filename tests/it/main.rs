@@ -26,6 +26,7 @@ mod json;
 mod lifecycle;
 mod lists;
 mod metadata;
+mod metrics;
 mod numbers;
 mod order;
 mod protocol;

@@ -44,6 +44,9 @@ impl Handler {
         let text = self.metrics.render(census.as_ref().ok(), &services).map_err(Error::internal)?;
         let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let modern = accepted.into_iter().any(|types| types.contains("application/openmetrics-text"));
-        Ok(Answer::raw(if modern { metrics::OPENMETRICS } else { metrics::PLAIN_TEXT }, text))
+        Ok(match modern {
+            true => Answer::raw(metrics::OPENMETRICS, text),
+            false => Answer::raw(metrics::PLAIN_TEXT, metrics::to_plain_text(&text)),
+        })
     }
 }

@@ -23,7 +23,7 @@ pub use writer::WriterMetrics;
 /// The format of [`Metrics::render`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The older one: the same text, with nothing in it that would be wrong there.
+/// The format of [`to_plain_text`].
 pub const PLAIN_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const PREFIX: &str = "firebell";
@@ -97,6 +97,26 @@ impl Metrics {
         text::encode_eof(&mut out)?;
         Ok(out)
     }
+}
+
+/// OpenMetrics in Prometheus' older format, in which a counter's family has the name of its samples.
+#[must_use]
+pub fn to_plain_text(openmetrics: &str) -> String {
+    let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+    let mut out = String::with_capacity(openmetrics.len() + 256);
+    let mut lines = openmetrics.lines().peekable();
+    while let Some(line) = lines.next() {
+        // HELP comes before TYPE.
+        let of_counter = is_counter(line) || lines.peek().is_some_and(|next| is_counter(next));
+        let words: Vec<_> = line.splitn(4, ' ').collect();
+        match words[..] {
+            [hash, keyword, name, rest] if of_counter => {
+                out.extend([hash, " ", keyword, " ", name, "_total ", rest, "\n"]);
+            }
+            _ => out.extend([line, "\n"]),
+        }
+    }
+    out
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

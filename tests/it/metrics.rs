@@ -15,11 +15,11 @@ type Samples = BTreeMap<String, f64>;
 fn scrape(server: &Server) -> Samples {
     let response = server.get("/metrics");
     assert_eq!(response.status, 200, "{}", response.text);
-    parse(&response.text)
+    parse(&response.text, false)
 }
 
-/// Reads what is both in the OpenMetrics text format and in Prometheus' older one, and nothing else.
-fn parse(text: &str) -> Samples {
+/// Reads the OpenMetrics text format, or Prometheus' older one, and nothing that is not it.
+fn parse(text: &str, modern: bool) -> Samples {
     let body = text.strip_suffix("# EOF\n").expect("the end is marked");
     let (mut samples, mut families) = (Samples::new(), BTreeSet::new());
     let (mut name, mut kind) = ("", "");
@@ -40,8 +40,8 @@ fn parse(text: &str) -> Samples {
             let (of, labels) = sample.split_once('{').unwrap_or((sample, "}"));
             let suffix = of.strip_prefix(name).expect(line);
             let suffixes: &[&str] = match kind {
-                "counter" => &["_total"],
-                "gauge" => &[""],
+                "counter" if modern => &["_total"],
+                "counter" | "gauge" => &[""],
                 "histogram" => &["_sum", "_count", "_bucket"],
                 _ => &[],
             };
@@ -84,7 +84,7 @@ fn the_format_is_that_which_the_scraper_prefers() {
         let headers: Vec<_> = accept.iter().map(|value| ("Accept", *value)).collect();
         let response = server.send("GET", "/metrics", &headers, b"");
         assert_eq!(response.header("content-type"), Some(expected), "{accept:?}");
-        parse(&response.text);
+        parse(&response.text, expected.starts_with("application/openmetrics"));
     }
 }
 

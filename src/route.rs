@@ -19,10 +19,11 @@ pub enum Route {
     Healthz,
     Readyz,
     Metrics,
+    Openapi,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-pub const TABLE: [(&str, &str, Route); 11] = [
+pub const TABLE: [(&str, &str, Route); 12] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
@@ -35,6 +36,7 @@ pub const TABLE: [(&str, &str, Route); 11] = [
     ("GET", "/healthz", Route::Healthz),
     ("GET", "/readyz", Route::Readyz),
     ("GET", "/metrics", Route::Metrics),
+    ("GET", "/openapi.json", Route::Openapi),
 ];
 
 /// A URL that leads somewhere.

@@ -177,7 +177,7 @@ impl Handler {
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
             Route::Healthz | Route::Readyz => (Who::Anyone, None),
-            Route::Metrics => (Who::Caller(access::authorize_operator(&live, head)?), None),
+            Route::Metrics | Route::Openapi => (Who::Caller(access::authorize_operator(&live, head)?), None),
         };
         let who = seen.who.insert(who).clone();
         self.check_rate(&who)?;
@@ -213,6 +213,7 @@ impl Handler {
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
             Route::Metrics => self.show_metrics(admitted, head).await,
+            Route::Openapi => Ok(ops::openapi()),
         }
     }
 }

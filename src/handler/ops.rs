@@ -19,6 +19,11 @@ pub fn healthz() -> Result<Answer, Error> {
     Answer::ok(&json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
+/// `GET /openapi.json`: the contract, for programs. Tests hold every answer against it.
+pub fn openapi() -> Answer {
+    Answer::raw("application/json", include_str!("openapi.json").to_owned())
+}
+
 impl Handler {
     /// `GET /readyz`: a write reached the disk within the last five seconds, or does now.
     pub(super) async fn readyz(&self) -> Result<Answer, Error> {

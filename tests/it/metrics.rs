@@ -263,7 +263,7 @@ fn any_token_will_do_and_on_loopback_none_is_needed_but_a_wrong_one_or_a_web_pag
     let anonymous = Server::start(&format!("{network}{TOKENS}[access]\nanonymous = ['incidents:read']"));
     let (right, wrong) =
         (("Authorization", "Bearer HUSH-services-token"), ("Authorization", "Bearer HUSH-other-token"));
-    for path in ["/metrics"] {
+    for path in ["/metrics", "/openapi.json"] {
         for (server, name, nothing, right_token, wrong_token) in [
             (&local, "loopback", "200", "200", "200"),
             (&with_tokens, "loopback with tokens", "200", "200", "unauthenticated"),

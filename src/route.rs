@@ -14,6 +14,7 @@ pub enum Route {
     AuthVerify,
     Incidents,
     Incident,
+    IncidentStream,
     IncidentStatus,
     IncidentAcknowledge,
     Healthz,
@@ -21,11 +22,13 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 10] = [
+const TABLE: [(&str, &str, Route); 11] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
     ("GET", "/api/v1/incidents", Route::Incidents),
+    // Before the numbers, none of which is called like that.
+    ("GET", "/api/v1/incidents/stream", Route::IncidentStream),
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
@@ -58,7 +61,9 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
         if table_method == method {
             return Ok(Match { route, template, parameters });
         }
-        allowed.push(table_method);
+        if !allowed.contains(&table_method) {
+            allowed.push(table_method);
+        }
     }
     if allowed.is_empty() {
         let message =
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
         assert_eq!(find("HEAD", "/healthz").unwrap().template, "/healthz");
         assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Incident);
+        assert_eq!(find("GET", "/api/v1/incidents/stream").unwrap().route, Route::IncidentStream);
         for path in [
             "",
             "/",
@@ -120,5 +126,6 @@ mod tests {
         };
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
         assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD");
+        assert_eq!(allowed("POST", "/api/v1/incidents/stream"), "GET HEAD");
     }
 }

@@ -7,6 +7,8 @@ mod ops;
 mod query;
 mod rate;
 mod signature;
+mod stream;
+mod telling;
 mod views;
 mod webhook;
 
@@ -22,11 +24,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::registry::{Integration, Scope};
-use crate::reply::Answer;
+use crate::reply::Said;
 use crate::route::{self, Route};
 use crate::store::Store;
 use access::Caller;
 use rate::{RateLimits, SenderKind};
+use telling::Streams;
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ pub struct Handler {
     store: Arc<Store>,
     clock: Clock,
     rate_limits: RateLimits,
+    streams: Streams,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
 }
@@ -117,11 +121,13 @@ impl Handler {
     /// A handler over an open store.
     #[must_use]
     pub fn new(live: Live, store: Arc<Store>, clock: Clock) -> Self {
+        let streams = Streams::new(live.config.limits.streams);
         Self {
             live: RwLock::new(Arc::new(live)),
             store,
             clock,
             rate_limits: RateLimits::default(),
+            streams,
             durable_at_ms: AtomicI64::new(i64::MIN),
         }
     }
@@ -158,7 +164,7 @@ impl Handler {
                 (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
-            Route::Incidents | Route::Incident => {
+            Route::Incidents | Route::Incident | Route::IncidentStream => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::IncidentStatus | Route::IncidentAcknowledge => {
@@ -190,16 +196,23 @@ impl Handler {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn run(&self, admitted: &Admitted, head: &Parts, body: &[u8]) -> Result<Answer, Error> {
-        match admitted.route {
+    pub async fn run(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        head: &Parts,
+        body: &[u8],
+    ) -> Result<Said, Error> {
+        let answer = match admitted.route {
             Route::Webhook => self.receive(admitted, head, body).await,
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Incident => self.show_incident(admitted).await,
+            Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
-        }
+        };
+        answer.map(Said::Answer)
     }
 }

@@ -34,5 +34,6 @@ mod reload;
 mod retention;
 mod services;
 mod signatures;
+mod stream;
 mod timeline;
 mod updates;

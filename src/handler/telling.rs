@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 use super::Handler;
@@ -97,18 +96,13 @@ impl Handler {
 
     /// Tells those who watch what is committed, as long as the server runs.
     pub async fn tell(&self) {
-        let mut committed = self.store.committed();
         loop {
-            let told = match committed.recv().await {
-                Ok(batch) => self.tell_all(&batch).await,
-                Err(RecvError::Lagged(transactions)) => {
-                    tracing::warn!(transactions, "more was committed than those who watch could be told");
-                    self.send(Message::Lost);
-                    Ok(())
-                }
-                Err(RecvError::Closed) => return,
+            let Some(committed) = self.store.committed().await else {
+                tracing::warn!("more was committed than those who watch could be told");
+                self.send(Message::Lost);
+                continue;
             };
-            if let Err(error) = told {
+            if let Err(error) = self.tell_all(&committed).await {
                 let cause = error.cause().map(tracing::field::display);
                 tracing::warn!(%error, cause, "those who watch could not be told");
                 self.send(Message::Lost);
@@ -123,6 +117,8 @@ impl Handler {
             }
             for events in self.word(some, &self.live().public_url).await? {
                 self.send(Message::Events(Arc::new(events)));
+                // Let them take it, lest a burst make all of them lag.
+                tokio::task::yield_now().await;
             }
         }
         Ok(())

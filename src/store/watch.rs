@@ -10,19 +10,19 @@
 //! who come back are not.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
-use tokio::sync::broadcast;
+use tokio::sync::Notify;
 
 use super::tx::Happened;
 use super::{Store, read};
 use crate::error::Error;
 use crate::model::{EntryKind, Incident, Number};
 
-/// Transactions that wait to be told; beyond that, the oldest are forgotten, and their receiver learns of it.
-const WAITING: usize = 256;
+/// What may wait to be told: some 3 MB.
+const WAITING: usize = 65_536;
 
 /// Something that is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub struct Committed {
 pub(super) struct Feed {
     watchers: AtomicUsize,
     newest: AtomicI64,
-    told: broadcast::Sender<Arc<[Committed]>>,
+    /// `None`: it was too much.
+    waiting: Mutex<Option<Vec<Committed>>>,
+    news: Notify,
 }
 
 impl Feed {
@@ -52,7 +54,8 @@ impl Feed {
         Ok(Self {
             watchers: AtomicUsize::new(0),
             newest: AtomicI64::new(newest),
-            told: broadcast::Sender::new(WAITING),
+            waiting: Mutex::new(Some(Vec::new())),
+            news: Notify::new(),
         })
     }
 
@@ -71,8 +74,13 @@ impl Feed {
             place = place.max(one.event);
             Committed { place, is_new, incident: Number::from_row_id(one.incident), kind: one.kind }
         });
-        // Without a receiver there is nobody to tell.
-        self.told.send(committed.collect()).ok();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waiting {
+            Some(list) if list.len() + happened.len() <= WAITING => list.extend(committed),
+            _ => *waiting = None,
+        }
+        drop(waiting);
+        self.news.notify_one();
     }
 }
 
@@ -106,9 +114,12 @@ pub enum Since {
 }
 
 impl Store {
-    /// What is committed, a transaction at a time, while there is a [`Watching`].
-    pub fn committed(&self) -> broadcast::Receiver<Arc<[Committed]>> {
-        self.feed.told.subscribe()
+    /// Waits for what is committed while there is a [`Watching`]: all of it since the last call, in its order; `None`:
+    /// it was too much. For one caller, who tells the others.
+    pub async fn committed(&self) -> Option<Vec<Committed>> {
+        self.feed.news.notified().await;
+        let mut waiting = self.feed.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.replace(Vec::new())
     }
 
     /// Makes the writer tell what it commits.

@@ -3,6 +3,7 @@
 
 mod access;
 mod incidents;
+mod list_query;
 mod ops;
 mod query;
 mod rate;

@@ -111,7 +111,7 @@ pub struct PageView<'a> {
     /// The incidents.
     pub items: Vec<IncidentView<'a>>,
     /// How many match in all.
-    pub total: i64,
+    pub total: usize,
     /// Whether `total` is exact, or a lower bound.
     pub total_exact: bool,
     /// Whether there is a further page.

@@ -4,11 +4,12 @@
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
 mod columns;
+mod file_place;
 mod idempotency;
 mod ingest;
 mod lifecycle;
+mod list;
 mod lock;
-mod place;
 mod read;
 mod schema;
 mod search;
@@ -28,12 +29,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::model::{Entry, Incident, Number, Report};
+use file_place::FilePlace;
 pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
+pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
-use place::Place;
-pub use read::{ListQuery, Page};
 pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};
@@ -41,7 +42,7 @@ pub use writer::{Deliveries, WriterLimits};
 use writer::{Done, Job, Writer};
 
 /// Timeline entries that come with one incident.
-const TIMELINE_SHOWN: i64 = 100;
+const TIMELINE_SHOWN: usize = 100;
 
 /// Why a store could not be opened: what, where, and what to do about it.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Store {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
-        let place = Place::of(&options.path)?;
+        let place = FilePlace::of(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(schema::reading_flags())
             .with_init(schema::set_up_reader);
@@ -193,19 +194,19 @@ impl Store {
         self.read(move |connection| {
             let snapshot = connection.transaction()?;
             let Some(incident) = read::incident(&snapshot, number)? else { return Ok(None) };
-            let (entries, total) = read::timeline(&snapshot, number, TIMELINE_SHOWN)?;
+            let (entries, total) = read::timeline(&snapshot, number, 0, TIMELINE_SHOWN)?;
             Ok(Some((incident, entries, total)))
         })
         .await?
         .ok_or_else(|| not_found(number))
     }
 
-    /// A page of incidents, newest first.
+    /// A page of incidents.
     ///
     /// # Errors
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
-        self.read(move |connection| read::list(connection, &query)).await
+        self.read(move |connection| list::list(connection, &query)).await
     }
 
     /// Resolves when the writer has ended, which it does by itself only when it dies of a bug.

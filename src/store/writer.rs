@@ -2,16 +2,18 @@
 //! COMMIT: an idle system adds no latency, a busy one shares each fsync among all that wait.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
+use super::file_place::FilePlace;
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
-use super::place::Place;
+use super::search::Indexer;
 use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use super::watch::Feed;
@@ -108,7 +110,7 @@ impl Writer {
     /// Starts the thread on a connection that is its own from now on.
     pub fn start(
         connection: Connection,
-        place: Place,
+        place: FilePlace,
         clock: Clock,
         limits: WriterLimits,
         feed: Arc<Feed>,
@@ -129,6 +131,9 @@ impl Writer {
             feed,
             memory: Memory::default(),
             watch,
+            indexer: Indexer::default(),
+            unindexed: true,
+            indexed: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
@@ -174,19 +179,33 @@ struct Worker {
     /// Dropped with the thread, however it ends.
     _life: watch::Sender<()>,
     connection: Connection,
-    place: Place,
+    place: FilePlace,
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
     feed: Arc<Feed>,
     memory: Memory,
     watch: ClockWatch,
+    indexer: Indexer,
+    /// There may be texts that the index for search does not have.
+    unindexed: bool,
+    /// When it was last brought on.
+    indexed: Instant,
 }
+
+/// So long nothing comes before the index for search is brought up to date.
+const CALM: Duration = Duration::from_millis(50);
+
+/// So often it is brought on at the least.
+const INDEX_EVERY: Duration = Duration::from_millis(250);
+
+/// Incidents that are indexed in one transaction, for which the next POST may have to wait.
+const INDEXED_AT_ONCE: usize = 500;
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<(Job, Answer)>) {
         let mut waiting = Vec::with_capacity(self.limits.batch);
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next_job(jobs) {
             waiting.push(first);
             while waiting.len() < self.limits.batch {
                 match jobs.try_recv() {
@@ -194,6 +213,7 @@ impl Worker {
                     Err(_) => break,
                 }
             }
+            self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
             self.deliver(real.into_iter().zip(results).collect());
@@ -209,6 +229,38 @@ impl Worker {
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
         }
+    }
+
+    /// Waits for a job. Search is a matter for calm moments: when nothing comes for a while, or it has waited for long.
+    fn next_job(&mut self, jobs: &Receiver<(Job, Answer)>) -> Option<(Job, Answer)> {
+        let mut calm = false;
+        loop {
+            if !self.unindexed {
+                return jobs.recv().ok();
+            }
+            if calm || self.indexed.elapsed() < INDEX_EVERY {
+                match jobs.recv_timeout(if calm { Duration::ZERO } else { CALM }) {
+                    Ok(job) => return Some(job),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => calm = true,
+                }
+            }
+            self.index();
+        }
+    }
+
+    fn index(&mut self) {
+        if !self.place.is_kept() {
+            self.unindexed = false;
+            return;
+        }
+        let indexed = self.indexer.index(&mut self.connection, INDEXED_AT_ONCE);
+        self.unindexed = indexed.unwrap_or_else(|error| {
+            // It is tried again after the next write; until then searches look at the rows.
+            tracing::warn!(%error, "the index for search was not brought up to date");
+            false
+        });
+        self.indexed = Instant::now();
     }
 
     fn deliver(&self, answered: Answered) {

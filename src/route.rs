@@ -15,6 +15,7 @@ pub enum Route {
     Incidents,
     Incident,
     IncidentStream,
+    Export,
     IncidentStatus,
     IncidentAcknowledge,
     Healthz,
@@ -22,7 +23,7 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 11] = [
+const TABLE: [(&str, &str, Route); 12] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
@@ -30,6 +31,7 @@ const TABLE: [(&str, &str, Route); 11] = [
     // Before the numbers, none of which is called like that.
     ("GET", "/api/v1/incidents/stream", Route::IncidentStream),
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
+    ("GET", "/api/v1/export", Route::Export),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
     // The permalink that answers give.

@@ -2,6 +2,7 @@
 //! worth reading, [`Handler::run`] does what it asks. Knows nothing of sockets.
 
 mod access;
+mod export;
 mod incidents;
 mod list_query;
 mod ops;
@@ -20,6 +21,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -61,6 +63,7 @@ pub struct Handler {
     clock: Clock,
     rate_limits: RateLimits,
     streams: Streams,
+    exports: Arc<Semaphore>,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
 }
@@ -129,6 +132,7 @@ impl Handler {
             clock,
             rate_limits: RateLimits::default(),
             streams,
+            exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
         }
     }
@@ -165,7 +169,7 @@ impl Handler {
                 (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
-            Route::Incidents | Route::Incident | Route::IncidentStream => {
+            Route::Incidents | Route::Incident | Route::IncidentStream | Route::Export => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::IncidentStatus | Route::IncidentAcknowledge => {
@@ -209,6 +213,7 @@ impl Handler {
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Incident => self.show_incident(admitted).await,
             Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
+            Route::Export => return self.export(admitted, head).await.map(Said::Stream),
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),

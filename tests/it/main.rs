@@ -20,6 +20,7 @@ mod browsers;
 mod concurrency;
 mod dedup;
 mod dry_run;
+mod export;
 mod fields;
 mod idempotency;
 mod json;

@@ -317,7 +317,7 @@ fn at_once(threads: usize, act: impl Fn(usize) + Sync) {
 fn big() -> Value {
     let text = "\u{1F514}".repeat(2000);
     let metadata: serde_json::Map<_, _> =
-        (0..10).map(|key| (format!("HUSH-{key}"), "x".repeat(1000).into())).collect();
+        (0..10).map(|key| (format!("HUSH_{key}"), "x".repeat(1000).into())).collect();
     alert(json!({ "description": text, "metadata": metadata }))
 }
 

@@ -18,12 +18,18 @@ pub enum Route {
     Export,
     IncidentStatus,
     IncidentAcknowledge,
+    CreateIncident,
+    EditIncident,
+    IncidentEvents,
+    CommentIncident,
+    Services,
+    Service,
     Healthz,
     Readyz,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 12] = [
+const TABLE: [(&str, &str, Route); 18] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
@@ -31,9 +37,15 @@ const TABLE: [(&str, &str, Route); 12] = [
     // Before the numbers, none of which is called like that.
     ("GET", "/api/v1/incidents/stream", Route::IncidentStream),
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
+    ("POST", "/api/v1/incidents", Route::CreateIncident),
+    ("PATCH", "/api/v1/incidents/{number}", Route::EditIncident),
+    ("GET", "/api/v1/incidents/{number}/events", Route::IncidentEvents),
+    ("POST", "/api/v1/incidents/{number}/events", Route::CommentIncident),
     ("GET", "/api/v1/export", Route::Export),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
+    ("GET", "/api/v1/services", Route::Services),
+    ("GET", "/api/v1/services/{id}", Route::Service),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Incident),
     ("GET", "/healthz", Route::Healthz),
@@ -58,22 +70,26 @@ pub struct Match<'a> {
 pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
+    let mut by_name = false;
     for (table_method, template, route) in TABLE {
         let Some(parameters) = parameters(template, path) else { continue };
+        // What is called by its name is nothing else.
+        if by_name && !parameters.is_empty() {
+            continue;
+        }
+        by_name |= parameters.is_empty();
         if table_method == method {
             return Ok(Match { route, template, parameters });
         }
-        if !allowed.contains(&table_method) {
-            allowed.push(table_method);
-        }
+        allowed.push(table_method);
     }
     if allowed.is_empty() {
         let message =
             "there is nothing at this path; webhooks go to /webhooks/{routing_key}, the API is under /api/v1";
         return Err(Error::new(Kind::NotFound, message));
     }
-    if allowed.contains(&"GET") {
-        allowed.push("HEAD");
+    if let Some(get) = allowed.iter().position(|method| *method == "GET") {
+        allowed.insert(get + 1, "HEAD");
     }
     let message = format!("this path takes {}", allowed.join(", "));
     Err(Error::new(Kind::MethodNotAllowed, message).with(Details::Allowed(allowed)))
@@ -127,7 +143,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
-        assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD");
+        assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD POST");
         assert_eq!(allowed("POST", "/api/v1/incidents/stream"), "GET HEAD");
     }
 }

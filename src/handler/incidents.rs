@@ -91,7 +91,8 @@ impl Handler {
     }
 }
 
-fn number(admitted: &Admitted) -> Result<Number, Error> {
+/// The number in the path.
+pub(super) fn number(admitted: &Admitted) -> Result<Number, Error> {
     let text = admitted.parameters.first().map_or("", String::as_str);
     Number::parse(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();

@@ -61,6 +61,17 @@ pub fn read(live: &Live, head: &Parts) -> Result<ListQuery, Error> {
     if errors.is_empty() { Ok(query) } else { Err(Error::fields(errors)) }
 }
 
+/// Reads `offset` and `limit` of a list that has nothing else.
+///
+/// # Errors
+/// What is no number, or out of range.
+pub fn read_page(parameters: &Query<'_>) -> Result<(usize, usize), Error> {
+    let mut errors = Vec::new();
+    let offset = parameters.number("offset", 0, 0..=MOST_OFFSET, &mut errors);
+    let limit = parameters.number("limit", 20, 1..=100, &mut errors);
+    if errors.is_empty() { Ok((offset, limit)) } else { Err(Error::fields(errors)) }
+}
+
 /// Reads the filters alone, which a list and an export have in common.
 pub fn read_filter(live: &Live, parameters: &Query<'_>, errors: &mut Vec<FieldError>) -> Filter {
     let registry = &live.config.registry;

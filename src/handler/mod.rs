@@ -2,12 +2,14 @@
 //! worth reading, [`Handler::run`] does what it asks. Knows nothing of sockets.
 
 mod access;
+mod edits;
 mod export;
 mod incidents;
 mod list_query;
 mod ops;
 mod query;
 mod rate;
+mod services;
 mod signature;
 mod stream;
 mod telling;
@@ -169,10 +171,21 @@ impl Handler {
                 (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
-            Route::Incidents | Route::Incident | Route::IncidentStream | Route::Export => {
+            Route::Incidents
+            | Route::Incident
+            | Route::IncidentEvents
+            | Route::IncidentStream
+            | Route::Export => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
-            Route::IncidentStatus | Route::IncidentAcknowledge => {
+            Route::Services | Route::Service => {
+                (Who::Caller(access::authorize(&live, head, Some(Scope::ServicesRead))?), None)
+            }
+            Route::CreateIncident
+            | Route::EditIncident
+            | Route::CommentIncident
+            | Route::IncidentStatus
+            | Route::IncidentAcknowledge => {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
@@ -214,6 +227,12 @@ impl Handler {
             Route::Incident => self.show_incident(admitted).await,
             Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
             Route::Export => return self.export(admitted, head).await.map(Said::Stream),
+            Route::CreateIncident => self.create_incident(admitted, head, body).await,
+            Route::EditIncident => self.edit_incident(admitted, head, body).await,
+            Route::IncidentEvents => self.list_events(admitted, head).await,
+            Route::CommentIncident => self.comment(admitted, head, body).await,
+            Route::Services => services::list(admitted, head),
+            Route::Service => services::show(admitted),
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),

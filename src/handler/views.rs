@@ -121,3 +121,16 @@ pub struct PageView<'a> {
     /// `cursor` of the next page.
     pub next_cursor: Option<String>,
 }
+
+/// A page of a timeline.
+#[derive(Serialize)]
+pub struct EventsView<'a> {
+    /// The entries, newest first.
+    pub items: Vec<EntryView<'a>>,
+    /// How many there are in all.
+    pub total: i64,
+    /// Whether there is a further page.
+    pub has_more: bool,
+    /// `offset` of the next page.
+    pub next_offset: Option<usize>,
+}

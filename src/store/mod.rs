@@ -4,6 +4,8 @@
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
 mod columns;
+mod create;
+mod edit;
 mod file_place;
 mod idempotency;
 mod ingest;
@@ -24,11 +26,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::OptionalExtension;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::model::{Entry, Incident, Number, Report};
+pub use create::Create;
+pub use edit::{Comment, Edit};
 use file_place::FilePlace;
 pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
@@ -160,6 +165,36 @@ impl Store {
         self.write_incident(Job::Acknowledge(acknowledge)).await
     }
 
+    /// Makes an incident; whether it is that of an earlier request with the same idempotency key.
+    ///
+    /// # Errors
+    /// `idempotency_conflict`, or because the store cannot take it now.
+    pub async fn create(&self, create: Create) -> Result<(Incident, bool), Error> {
+        match self.write(Job::Create(create)).await? {
+            Done::Created { incident, replayed } => Ok((*incident, replayed)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Changes an incident.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_transition`, or because the store cannot take it now.
+    pub async fn edit(&self, edit: Edit) -> Result<Incident, Error> {
+        self.write_incident(Job::Edit(edit)).await
+    }
+
+    /// Adds a comment to a timeline.
+    ///
+    /// # Errors
+    /// `not_found`, or because the store cannot take it now.
+    pub async fn comment(&self, comment: Comment) -> Result<Entry, Error> {
+        match self.write(Job::Comment(comment)).await? {
+            Done::Entry(entry) => Ok(entry),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Takes over the names of the configuration.
     ///
     /// # Errors
@@ -196,6 +231,24 @@ impl Store {
             let Some(incident) = read::incident(&snapshot, number)? else { return Ok(None) };
             let (entries, total) = read::timeline(&snapshot, number, 0, TIMELINE_SHOWN)?;
             Ok(Some((incident, entries, total)))
+        })
+        .await?
+        .ok_or_else(|| not_found(number))
+    }
+
+    /// Up to `limit` entries of an incident's timeline, newest first, behind the first `offset`; and how many there are.
+    ///
+    /// # Errors
+    /// `not_found`, or because the store cannot be read now.
+    pub async fn timeline(
+        &self,
+        number: Number,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, i64), Error> {
+        self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            read::timeline(&snapshot, number, offset, limit).optional()
         })
         .await?
         .ok_or_else(|| not_found(number))

@@ -10,6 +10,8 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
+use super::create::{self, Create};
+use super::edit::{self, Comment, Edit};
 use super::file_place::FilePlace;
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
@@ -19,7 +21,7 @@ use super::upkeep::{self, ClockWatch};
 use super::watch::Feed;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::model::{Incident, Report};
+use crate::model::{Entry, Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
 #[derive(Debug)]
@@ -30,6 +32,12 @@ pub enum Job {
     SetStatus(SetStatus),
     /// A person takes an incident.
     Acknowledge(Acknowledge),
+    /// A person makes an incident.
+    Create(Create),
+    /// A person changes an incident.
+    Edit(Edit),
+    /// A person says something to an incident.
+    Comment(Comment),
     /// Services and integrations as the configuration now names them.
     Learn(Names),
     /// Proof that a write reaches the disk.
@@ -59,6 +67,15 @@ pub enum Done {
     },
     /// The incident as it now is.
     Incident(Box<Incident>),
+    /// A new incident, and whether it is that of an earlier request with the same idempotency key.
+    Created {
+        /// As it was when it was made.
+        incident: Box<Incident>,
+        /// Nothing was written now.
+        replayed: bool,
+    },
+    /// A new timeline entry.
+    Entry(Entry),
     /// It is on disk.
     Written,
     /// As [`Done::Written`], and there is as much to do again.
@@ -367,6 +384,9 @@ fn run_job(
         Job::Ingest(body) => ingest::ingest_tx(tx, body, limits.idempotency_keys),
         Job::SetStatus(change) => lifecycle::set_status_tx(tx, change),
         Job::Acknowledge(acknowledge) => lifecycle::acknowledge_tx(tx, acknowledge),
+        Job::Create(create) => create::create_tx(tx, create, limits.idempotency_keys),
+        Job::Edit(change) => edit::edit_tx(tx, change),
+        Job::Comment(comment) => edit::comment_tx(tx, comment),
         Job::Learn(names) => tx.learn(names),
         Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
         Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),

@@ -176,6 +176,24 @@ fn everything_that_happens_is_told_in_its_order() {
 }
 
 #[test]
+fn what_people_do_is_told() {
+    let server = Server::new();
+    let mut watcher = Watcher::open(&server);
+    let made = json!({ "title": "By hand (HUSH)", "service_ids": ["SER-00002", "SER-00001"] });
+    assert_eq!(server.post_to("/api/v1/incidents", made).status, 201);
+    let one = "/api/v1/incidents/INC-2026-001";
+    let comment = server.post_to(&format!("{one}/events"), json!({ "comment": "HUSH" })).data();
+    for edit in [json!({ "assigned_to": "ada" }), json!({ "severity": "SEV4" })] {
+        assert_eq!(server.send("PATCH", one, &[], edit.to_string().as_bytes()).status, 200);
+    }
+    let events = watcher.take(4);
+    let told: Vec<_> = events.iter().map(Event::short).collect();
+    assert_eq!(told, ["created 1", "comment 1", "assigned 1", "updated 1"]);
+    assert_eq!(comment["id"], events[1].id, "the ids are those of the timeline");
+    assert_eq!(events[3].data["incident"]["service_ids"], json!(["SER-00002", "SER-00001"]));
+}
+
+#[test]
 fn what_the_store_does_by_itself_is_told_too() {
     let server = Server::new();
     server.alert(json!({ "status": "resolved" }));

@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all the jobs that wait, runs them in one transaction, and answers them after
 //! COMMIT: an idle system adds no latency, a busy one shares each fsync among all that wait.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::search::Indexer;
 use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
+use super::watch::Feed;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::metrics::WriterMetrics;
@@ -133,6 +135,7 @@ impl Writer {
         place: FilePlace,
         clock: Clock,
         limits: WriterLimits,
+        feed: Arc<Feed>,
         metrics: WriterMetrics,
     ) -> Result<(Self, Deliveries), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
@@ -148,6 +151,7 @@ impl Writer {
             clock,
             limits,
             answered,
+            feed,
             memory: Memory::default(),
             watch,
             metrics: metrics.clone(),
@@ -209,6 +213,7 @@ struct Worker {
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
+    feed: Arc<Feed>,
     memory: Memory,
     watch: ClockWatch,
     metrics: WriterMetrics,
@@ -363,11 +368,12 @@ impl Worker {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
             let done = work(&mut tx, &mut self.watch, self.limits)?;
-            tx.finish()?;
+            let happened = tx.finish()?;
             if commit {
                 let began = Instant::now();
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
                 self.metrics.committed(began.elapsed());
+                self.feed.tell(&happened);
             }
             Ok(done)
         })();

@@ -24,3 +24,4 @@ mod shipped;
 mod startup;
 mod terminate;
 mod usage;
+mod watched;

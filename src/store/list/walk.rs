@@ -24,7 +24,7 @@ pub const READ: usize = 8;
 const WINDOW: i64 = 250_000;
 
 /// After this time no further window is begun.
-const WINDOWS: Duration = Duration::from_millis(25);
+const WINDOWS: Duration = Duration::from_millis(20);
 
 /// How a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! What is recorded after it began is not part of it; a change that comes while it goes on may be.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::Method;
@@ -29,6 +31,12 @@ const PAGE: usize = 250;
 
 /// Bytes that are sent at once, the last incident not counted.
 const SENT_BYTES: usize = 64 * 1024;
+
+/// While alerts come in, an export rests for so many times the time that it worked: it can wait, they cannot.
+const REST: u32 = 6;
+
+/// Alerts are coming in if one was stored within this time.
+const LATELY_MS: i64 = 200;
 
 /// Chunks between an export and its socket.
 const CHUNKS: usize = 2;
@@ -174,6 +182,11 @@ impl Handler {
         Ok(Stream { headers, chunks: receiver, endless: false })
     }
 
+    /// Whether alerts are coming in.
+    fn takes_alerts(&self) -> bool {
+        self.now_ms().saturating_sub(self.durable_at_ms.load(Ordering::Relaxed)) < LATELY_MS
+    }
+
     /// The incident that was recorded last.
     async fn newest(&self) -> Result<Option<Number>, Error> {
         let query = ListQuery { sort: Sort::Newest, limit: 1, uncounted: true, ..ListQuery::default() };
@@ -224,9 +237,13 @@ impl Export {
             if self.chunks.is_closed() {
                 return Ok(false);
             }
+            let began = Instant::now();
             let page = self.handler.store.list(query.clone()).await?;
+            let mut worked = began.elapsed();
             for incident in page.items.iter().filter(|incident| Some(incident.number) <= self.last) {
+                let began = Instant::now();
                 bytes.extend(self.format.write(incident, &self.public_url)?);
+                worked += began.elapsed();
                 if bytes.len() > SENT_BYTES && !self.send(&mut bytes).await {
                     return Ok(false);
                 }
@@ -234,6 +251,9 @@ impl Export {
             query.after = page.next.filter(|place| Some(place.number) < self.last);
             if query.after.is_none() {
                 return Ok(self.send(&mut bytes).await);
+            }
+            if self.handler.takes_alerts() {
+                tokio::time::sleep(worked * REST).await;
             }
         }
     }

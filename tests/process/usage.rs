@@ -70,7 +70,12 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
         &[],
         &["serve", "--port", "1"],
         &["incidents", "--limit", "0"],
-        &["incidents", "--limit", "101"],
+        &["incidents", "--limit", "10001"],
+        &["incidents", "--open", "show", "INC-2026-001"],
+        &["incidents", "show", "inc-2026-1"],
+        &["incidents", "assign", "INC-2026-001"],
+        &["incidents", "edit", "INC-2026-001"],
+        &["incidents", "--watch", "--search", "x"],
         &["incidents", "show"],
         &["send", "--severity"],
     ] {

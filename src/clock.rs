@@ -50,6 +50,14 @@ pub fn rfc3339(ms: i64) -> String {
     PRINTER.timestamp_to_string(&Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
+/// The milliseconds of a time as in RFC 3339, whatever its offset. A `+` that came out of a URL as a space is one.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let plus = || text.rsplit_once(' ').map(|(time, offset)| format!("{time}+{offset}"));
+    let time = text.parse().ok().or_else(|| plus()?.parse().ok());
+    time.map(|time: Timestamp| time.as_millisecond())
+}
+
 /// The UTC year of `ms`.
 #[must_use]
 pub fn utc_year(ms: i64) -> i16 {
@@ -65,6 +73,18 @@ mod tests {
     fn times_are_rfc3339_with_milliseconds() {
         assert_eq!(rfc3339(1_795_420_800_123), "2026-11-23T08:00:00.123Z");
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn times_are_read_with_any_offset() {
+        for text in
+            ["2026-11-23T08:00:00.123Z", "2026-11-23T09:00:00.123+01:00", "2026-11-23T09:00:00.123 01:00"]
+        {
+            assert_eq!(parse_rfc3339(text), Some(1_795_420_800_123), "{text}");
+        }
+        for text in ["", "2026-11-23", "2026-11-23T08:00:00", "yesterday", "1795420800"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -274,6 +274,21 @@ impl Registry {
         self.service_by_reference.get(reference).map_or(reference, |&index| &self.services[index].id)
     }
 
+    /// The service with an id or alias, active or not.
+    #[must_use]
+    pub fn any_service(&self, reference: &str) -> Option<&Service> {
+        self.service_by_reference.get(reference).map(|&index| &*self.services[index])
+    }
+
+    /// The severity of an incident about these services that no integration reports: the worst of theirs.
+    #[must_use]
+    pub fn worst_severity(&self, services: &[Arc<Service>]) -> Severity {
+        let of = |service: &Arc<Service>| {
+            service.default_severity.or(self.default_severity).unwrap_or(Severity::Sev2)
+        };
+        services.iter().map(of).min().or(self.default_severity).unwrap_or(Severity::Sev2)
+    }
+
     /// The severity of a new incident whose alert states none: the links of the chain after the payload.
     #[must_use]
     pub fn default_severity(&self, service: &Service, integration: &Integration) -> Severity {

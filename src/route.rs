@@ -16,19 +16,31 @@ pub enum Route {
     Incident,
     IncidentStatus,
     IncidentAcknowledge,
+    CreateIncident,
+    EditIncident,
+    IncidentEvents,
+    CommentIncident,
+    Services,
+    Service,
     Healthz,
     Readyz,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 10] = [
+const TABLE: [(&str, &str, Route); 16] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
     ("GET", "/api/v1/incidents", Route::Incidents),
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
+    ("POST", "/api/v1/incidents", Route::CreateIncident),
+    ("PATCH", "/api/v1/incidents/{number}", Route::EditIncident),
+    ("GET", "/api/v1/incidents/{number}/events", Route::IncidentEvents),
+    ("POST", "/api/v1/incidents/{number}/events", Route::CommentIncident),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
+    ("GET", "/api/v1/services", Route::Services),
+    ("GET", "/api/v1/services/{id}", Route::Service),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Incident),
     ("GET", "/healthz", Route::Healthz),
@@ -65,8 +77,8 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
             "there is nothing at this path; webhooks go to /webhooks/{routing_key}, the API is under /api/v1";
         return Err(Error::new(Kind::NotFound, message));
     }
-    if allowed.contains(&"GET") {
-        allowed.push("HEAD");
+    if let Some(get) = allowed.iter().position(|method| *method == "GET") {
+        allowed.insert(get + 1, "HEAD");
     }
     let message = format!("this path takes {}", allowed.join(", "));
     Err(Error::new(Kind::MethodNotAllowed, message).with(Details::Allowed(allowed)))
@@ -119,6 +131,6 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
-        assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD");
+        assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD POST");
     }
 }

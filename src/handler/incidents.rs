@@ -1,43 +1,34 @@
 //! The API for incidents: lists, one incident, and what people do to it.
 
 use http::request::Parts;
-use sha2::{Digest, Sha256};
 
-use super::query::Query;
 use super::views::{DetailView, EntryView, IncidentView, PageView};
 use super::webhook::check_encoding;
-use super::{Admitted, Handler};
-use crate::error::{Error, FieldError, Kind};
+use super::{Admitted, Handler, list_query};
+use crate::error::{Error, Kind};
 use crate::json;
-use crate::model::{Fields, Number, Severity, Status, TextRule};
+use crate::model::{Fields, Number, Status, TextRule};
 use crate::registry::AfterResolve;
 use crate::reply::Answer;
-use crate::store::{Acknowledge, ListQuery, SetStatus};
-
-/// The only order there is: that of recording, newest first.
-const SORT: &str = "-created_at";
+use crate::store::{Acknowledge, SetStatus};
 
 const COMMENT: TextRule = TextRule { trim: true, min: 0, max: 500 };
 
 impl Handler {
     /// `GET /api/v1/incidents`
     pub(super) async fn list_incidents(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
-        let (query, filters) = read_list_query(admitted, head)?;
-        let (offset, by_cursor) = (query.offset, query.before.is_some());
-        let page = self.store.list(query).await?;
+        let query = list_query::read(&admitted.live, head)?;
+        let page = self.store.list(query.clone()).await?;
         let public_url = &admitted.live.public_url;
         let items = page.items.iter().map(|incident| IncidentView::new(incident, public_url));
-        // From where a cursor led, and beyond a page that was cut short, no offset leads on.
-        let next_offset = (page.next_before.is_some() && !page.cut_short && !by_cursor)
-            .then(|| offset + page.items.len())
-            .filter(|next| *next <= MOST_OFFSET);
+        let (next_offset, next_cursor) = list_query::next(&query, &page);
         Answer::ok(&PageView {
             items: items.collect::<Result<_, _>>()?,
             total: page.total,
             total_exact: page.total_exact,
-            has_more: page.next_before.is_some(),
+            has_more: page.next.is_some(),
             next_offset,
-            next_cursor: page.next_before.map(|before| filters.cursor(before)),
+            next_cursor,
         })
     }
 
@@ -100,70 +91,12 @@ impl Handler {
     }
 }
 
-fn number(admitted: &Admitted) -> Result<Number, Error> {
+/// The number in the path.
+pub(super) fn number(admitted: &Admitted) -> Result<Number, Error> {
     let text = admitted.parameters.first().map_or("", String::as_str);
     Number::parse(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         let message = format!("{shown:?} is not an incident number; they look like INC-2026-001");
         Error::new(Kind::NotFound, message)
     })
-}
-
-/// The furthest that a list can be paged by offset; cursors go all the way.
-const MOST_OFFSET: usize = 10_000;
-
-fn read_list_query(admitted: &Admitted, head: &Parts) -> Result<(ListQuery, Filters), Error> {
-    let parameters = Query::of(head);
-    let mut errors = Vec::new();
-    let registry = &admitted.live.config.registry;
-    let mut query = ListQuery {
-        statuses: parameters.names("status", &Status::ALL.map(Status::as_str), Status::parse, &mut errors),
-        severities: parameters.names(
-            "severity",
-            &Severity::ALL.map(Severity::as_str),
-            Severity::parse,
-            &mut errors,
-        ),
-        services: parameters.all("service_id").map(|given| registry.service_id(given).to_owned()).collect(),
-        dedup_keys: parameters.all("dedup_key").map(ToOwned::to_owned).collect(),
-        before: None,
-        offset: parameters.number("offset", 0, 0..=MOST_OFFSET, &mut errors),
-        limit: parameters.number("limit", 20, 1..=100, &mut errors),
-    };
-    parameters.names("sort", &[SORT], |sort| (sort == SORT).then_some(()), &mut errors);
-    let filters = Filters::of(&query);
-    if let Some(cursor) = parameters.last("cursor").filter(|cursor| !cursor.is_empty()) {
-        query.before = filters.read_cursor(&cursor);
-        if query.before.is_none() {
-            let message = "is not a cursor of this list with these filters; start again without it";
-            errors.push(FieldError::new("cursor", "invalid", message));
-        }
-        // Clients that always send an offset mean the first page's.
-        query.offset = 0;
-    }
-    if errors.is_empty() { Ok((query, filters)) } else { Err(Error::fields(errors)) }
-}
-
-/// What a cursor is bound to.
-struct Filters {
-    digest: String,
-}
-
-impl Filters {
-    fn of(query: &ListQuery) -> Self {
-        let ListQuery { statuses, severities, services, dedup_keys, .. } = query;
-        let canonical = format!("{SORT} {statuses:?} {severities:?} {services:?} {dedup_keys:?}");
-        let digest = Sha256::digest(canonical.as_bytes());
-        Self { digest: digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect() }
-    }
-
-    fn cursor(&self, before: Number) -> String {
-        format!("{:x}-{}", before.to_row_id(), self.digest)
-    }
-
-    fn read_cursor(&self, cursor: &str) -> Option<Number> {
-        let (row_id, digest) = cursor.split_once('-')?;
-        let row_id = i64::from_str_radix(row_id, 16).ok()?;
-        (digest == self.digest).then(|| Number::from_row_id(row_id))
-    }
 }

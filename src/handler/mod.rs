@@ -2,10 +2,13 @@
 //! worth reading, [`Handler::run`] does what it asks. Knows nothing of sockets.
 
 mod access;
+mod edits;
 mod incidents;
+mod list_query;
 mod ops;
 mod query;
 mod rate;
+mod services;
 mod signature;
 mod views;
 mod webhook;
@@ -158,10 +161,17 @@ impl Handler {
                 (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
-            Route::Incidents | Route::Incident => {
+            Route::Incidents | Route::Incident | Route::IncidentEvents => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
-            Route::IncidentStatus | Route::IncidentAcknowledge => {
+            Route::Services | Route::Service => {
+                (Who::Caller(access::authorize(&live, head, Some(Scope::ServicesRead))?), None)
+            }
+            Route::CreateIncident
+            | Route::EditIncident
+            | Route::CommentIncident
+            | Route::IncidentStatus
+            | Route::IncidentAcknowledge => {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
@@ -196,6 +206,12 @@ impl Handler {
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Incident => self.show_incident(admitted).await,
+            Route::CreateIncident => self.create_incident(admitted, head, body).await,
+            Route::EditIncident => self.edit_incident(admitted, head, body).await,
+            Route::IncidentEvents => self.list_events(admitted, head).await,
+            Route::CommentIncident => self.comment(admitted, head, body).await,
+            Route::Services => services::list(admitted, head),
+            Route::Service => services::show(admitted),
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),

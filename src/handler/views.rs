@@ -111,7 +111,7 @@ pub struct PageView<'a> {
     /// The incidents.
     pub items: Vec<IncidentView<'a>>,
     /// How many match in all.
-    pub total: i64,
+    pub total: usize,
     /// Whether `total` is exact, or a lower bound.
     pub total_exact: bool,
     /// Whether there is a further page.
@@ -120,4 +120,17 @@ pub struct PageView<'a> {
     pub next_offset: Option<usize>,
     /// `cursor` of the next page.
     pub next_cursor: Option<String>,
+}
+
+/// A page of a timeline.
+#[derive(Serialize)]
+pub struct EventsView<'a> {
+    /// The entries, newest first.
+    pub items: Vec<EntryView<'a>>,
+    /// How many there are in all.
+    pub total: i64,
+    /// Whether there is a further page.
+    pub has_more: bool,
+    /// `offset` of the next page.
+    pub next_offset: Option<usize>,
 }

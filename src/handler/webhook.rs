@@ -102,7 +102,8 @@ fn dry_run(head: &Parts) -> Result<bool, Error> {
     }
 }
 
-fn idempotency_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<IdempotencyKey>, Error> {
+/// The `Idempotency-Key` of a request, bound to its body.
+pub fn idempotency_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<IdempotencyKey>, Error> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let refuse =
         |code, message: &str| Err(Error::fields(vec![FieldError::new("Idempotency-Key", code, message)]));

@@ -98,6 +98,33 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Takes a text that is to replace another; `null`, and with `min` 0 an empty one too, is to take it away, where that
+    /// is `allowed`. `None`: it was not sent, or is wrong.
+    pub fn replacing_text(
+        &mut self,
+        name: &'static str,
+        rule: TextRule,
+        allowed: bool,
+    ) -> Option<Option<String>> {
+        match self.take(name)? {
+            Json::Null if allowed => Some(None),
+            Json::Null => {
+                self.error(name, "required", "cannot be taken away; send a text, or leave it out");
+                None
+            }
+            value => self.check_text(name, value, rule).map(|text| (!text.is_empty()).then_some(text)),
+        }
+    }
+
+    /// Takes a value that must be there.
+    pub fn required(&mut self, name: &'static str) -> Option<Json<'a>> {
+        let value = self.take(name).filter(|value| *value != Json::Null);
+        if value.is_none() {
+            self.error(name, "required", "is required");
+        }
+        value
+    }
+
     /// Takes one of a list of names, as in [`Fields::optional`]; `parse` knows them.
     pub fn optional_name<T>(
         &mut self,

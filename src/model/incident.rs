@@ -7,8 +7,8 @@ use super::{Number, Severity, Status, Warning};
 /// Timeline entries that one incident keeps; beyond it, the oldest merge.
 pub const TIMELINE_ENTRIES: i64 = 1000;
 
-/// An incident. Times are milliseconds since the epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An incident. Times are milliseconds since the epoch. It is kept with an idempotency key, hence (de)serializable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are those of the contract")]
 pub struct Incident {
     pub number: Number,
@@ -35,7 +35,7 @@ pub struct Incident {
 }
 
 /// A service as an incident names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceName {
     /// Its id: `SER-00001`.
     pub service_key: String,

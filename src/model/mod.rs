@@ -9,6 +9,7 @@ mod number;
 mod severity;
 mod status;
 pub mod timeline;
+mod words;
 
 pub use alert::{Alert, AlertLimits};
 pub use fields::{Fields, TextRule, Warning};
@@ -16,3 +17,4 @@ pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceN
 pub use number::Number;
 pub use severity::Severity;
 pub use status::Status;
+pub use words::{Wanted, words};

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Sequences a year has room for; the store's row id is `year × 10^10 + sequence`.
 const SEQUENCES: i64 = 10_000_000_000;
 
 /// The number of an incident: the UTC year and a sequence that starts at 1 in every year.
 ///
 /// Numbers order as incidents were recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Number {
     /// The UTC year.
     pub year: i16,

@@ -1,10 +1,11 @@
 //! Idempotency keys: a retry of a request that was already done gets the first result again.
 
 use rusqlite::{OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::tx::{Failure, Tx};
 use crate::error::{Error, Kind};
-use crate::model::Report;
 
 /// How long a key is good for.
 pub const LIFETIME_MS: i64 = 24 * 60 * 60 * 1000;
@@ -18,7 +19,7 @@ pub struct IdempotencyKey {
     pub digest: [u8; 32],
 }
 
-/// Within which keys differ: the integration in row `id`.
+/// Within which keys of webhooks differ: the integration in that row.
 pub fn scope_of(integration: i64) -> String {
     format!("integration:{integration}")
 }
@@ -27,7 +28,11 @@ pub fn scope_of(integration: i64) -> String {
 ///
 /// # Errors
 /// `idempotency_conflict` when that one had another body.
-pub fn find_tx(tx: &Tx<'_>, scope: &str, key: &IdempotencyKey) -> Result<Option<Vec<Report>>, Failure> {
+pub fn find_tx<T: DeserializeOwned>(
+    tx: &Tx<'_>,
+    scope: &str,
+    key: &IdempotencyKey,
+) -> Result<Option<T>, Failure> {
     let sql = "SELECT digest, result FROM idempotency WHERE scope = ?1 AND key = ?2 AND at > ?3";
     let kept = |row: &Row<'_>| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?));
     let since = tx.now_ms - LIFETIME_MS;
@@ -51,14 +56,14 @@ pub fn keep_tx(
     tx: &mut Tx<'_>,
     scope: &str,
     key: &IdempotencyKey,
-    reports: &[Report],
+    result: &impl Serialize,
     most: u32,
 ) -> Result<(), Failure> {
     let count = match tx.memory.idempotency_keys {
         Some(count) => count,
         None => tx.connection.query_row("SELECT count(*) FROM idempotency", [], |row| row.get(0))?,
     };
-    let result = serde_json::to_string(reports).map_err(Error::internal)?;
+    let result = serde_json::to_string(result).map_err(Error::internal)?;
     // An expired row of the same key may still be there, and counted.
     let sql = "DELETE FROM idempotency WHERE scope = ?1 AND key = ?2";
     let count = count - tx.connection.prepare_cached(sql)?.execute(params![scope, key.key])? as i64;

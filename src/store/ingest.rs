@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::edit::Settable;
 use super::idempotency::{self, IdempotencyKey};
-use super::lifecycle::Settable;
 use super::search;
 use super::tx::{Failure, NewEntry, Tx};
 use super::writer::Done;
@@ -73,7 +73,7 @@ pub fn ingest_tx(tx: &mut Tx<'_>, body: &Ingest, kept_keys: u32) -> Result<Done,
     let integration = tx.integration(&body.integration.name)?;
     let scope = || idempotency::scope_of(integration);
     if let Some(key) = &body.idempotency
-        && let Some(reports) = idempotency::find_tx(tx, &scope(), key)?
+        && let Some(reports) = idempotency::find_tx::<Vec<Report>>(tx, &scope(), key)?
     {
         return Ok(Done::Ingested { reports, replayed: true });
     }

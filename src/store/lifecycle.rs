@@ -33,33 +33,12 @@ pub struct Acknowledge {
     pub caller: String,
 }
 
-/// What a person may set so that alerts leave it alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settable {
-    Title,
-    Description,
-    Severity,
-}
-
-impl Settable {
-    /// Its bit in `incident.kept`.
-    pub const fn bit(self) -> i64 {
-        1 << self as i64
-    }
-
-    /// Its name in requests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Title => "title",
-            Self::Description => "description",
-            Self::Severity => "severity",
-        }
-    }
-}
-
-struct Current {
-    status: Status,
-    entries: i64,
+/// An incident, as far as what people do to it concerns.
+pub struct Current {
+    pub status: Status,
+    pub entries: i64,
+    /// What a person set, in bits.
+    pub kept: i64,
     holds_key: bool,
     integration: Option<i64>,
     dedup_key: Option<String>,
@@ -140,23 +119,25 @@ pub fn not_found(number: Number) -> Error {
 }
 
 /// The incident as it now is.
-fn written_tx(tx: &Tx<'_>, number: Number) -> Result<Done, Failure> {
+pub fn written_tx(tx: &Tx<'_>, number: Number) -> Result<Done, Failure> {
     let incident = read::incident(tx.connection, number)?.ok_or_else(|| not_found(number))?;
     Ok(Done::Incident(Box::new(incident)))
 }
 
-fn current_tx(tx: &Tx<'_>, number: Number) -> Result<Current, Failure> {
-    let sql = "SELECT status, entries, holds_key, integration, dedup_key, acknowledged_by, assigned_to
+/// The incident as it is, if it is there.
+pub fn current_tx(tx: &Tx<'_>, number: Number) -> Result<Current, Failure> {
+    let sql = "SELECT status, entries, kept, holds_key, integration, dedup_key, acknowledged_by, assigned_to
                FROM incident WHERE id = ?1";
     let current = |row: &Row<'_>| {
         Ok(Current {
             status: row.get(0)?,
             entries: row.get(1)?,
-            holds_key: row.get(2)?,
-            integration: row.get(3)?,
-            dedup_key: row.get(4)?,
-            acknowledged_by: row.get(5)?,
-            assigned_to: row.get(6)?,
+            kept: row.get(2)?,
+            holds_key: row.get(3)?,
+            integration: row.get(4)?,
+            dedup_key: row.get(5)?,
+            acknowledged_by: row.get(6)?,
+            assigned_to: row.get(7)?,
         })
     };
     let found = tx.connection.prepare_cached(sql)?.query_row([number.to_row_id()], current).optional()?;

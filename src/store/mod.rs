@@ -4,11 +4,14 @@
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
 mod columns;
+mod create;
+mod edit;
+mod file_place;
 mod idempotency;
 mod ingest;
 mod lifecycle;
+mod list;
 mod lock;
-mod place;
 mod read;
 mod schema;
 mod search;
@@ -22,23 +25,26 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::OptionalExtension;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::model::{Entry, Incident, Number, Report};
+pub use create::Create;
+pub use edit::{Comment, Edit};
+use file_place::FilePlace;
 pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
+pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
-use place::Place;
-pub use read::{ListQuery, Page};
 pub use tx::Names;
 pub use writer::{Deliveries, WriterLimits};
 use writer::{Done, Job, Writer};
 
 /// Timeline entries that come with one incident.
-const TIMELINE_SHOWN: i64 = 100;
+const TIMELINE_SHOWN: usize = 100;
 
 /// Why a store could not be opened: what, where, and what to do about it.
 #[derive(Debug)]
@@ -106,7 +112,7 @@ impl Store {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
-        let place = Place::of(&options.path)?;
+        let place = FilePlace::of(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(schema::reading_flags())
             .with_init(schema::set_up_reader);
@@ -151,6 +157,36 @@ impl Store {
         self.write_incident(Job::Acknowledge(acknowledge)).await
     }
 
+    /// Makes an incident; whether it is that of an earlier request with the same idempotency key.
+    ///
+    /// # Errors
+    /// `idempotency_conflict`, or because the store cannot take it now.
+    pub async fn create(&self, create: Create) -> Result<(Incident, bool), Error> {
+        match self.write(Job::Create(create)).await? {
+            Done::Created { incident, replayed } => Ok((*incident, replayed)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Changes an incident.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_transition`, or because the store cannot take it now.
+    pub async fn edit(&self, edit: Edit) -> Result<Incident, Error> {
+        self.write_incident(Job::Edit(edit)).await
+    }
+
+    /// Adds a comment to a timeline.
+    ///
+    /// # Errors
+    /// `not_found`, or because the store cannot take it now.
+    pub async fn comment(&self, comment: Comment) -> Result<Entry, Error> {
+        match self.write(Job::Comment(comment)).await? {
+            Done::Entry(entry) => Ok(entry),
+            _ => Err(unexpected()),
+        }
+    }
+
     /// Takes over the names of the configuration.
     ///
     /// # Errors
@@ -185,19 +221,37 @@ impl Store {
         self.read(move |connection| {
             let snapshot = connection.transaction()?;
             let Some(incident) = read::incident(&snapshot, number)? else { return Ok(None) };
-            let (entries, total) = read::timeline(&snapshot, number, TIMELINE_SHOWN)?;
+            let (entries, total) = read::timeline(&snapshot, number, 0, TIMELINE_SHOWN)?;
             Ok(Some((incident, entries, total)))
         })
         .await?
         .ok_or_else(|| not_found(number))
     }
 
-    /// A page of incidents, newest first.
+    /// Up to `limit` entries of an incident's timeline, newest first, behind the first `offset`; and how many there are.
+    ///
+    /// # Errors
+    /// `not_found`, or because the store cannot be read now.
+    pub async fn timeline(
+        &self,
+        number: Number,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, i64), Error> {
+        self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            read::timeline(&snapshot, number, offset, limit).optional()
+        })
+        .await?
+        .ok_or_else(|| not_found(number))
+    }
+
+    /// A page of incidents.
     ///
     /// # Errors
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
-        self.read(move |connection| read::list(connection, &query)).await
+        self.read(move |connection| list::list(connection, &query)).await
     }
 
     /// Resolves when the writer has ended, which it does by itself only when it dies of a bug.

@@ -247,10 +247,11 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Takes back what resolving and acknowledging stamped: an incident that is open again is anybody's.
+    /// Takes back what resolving and acknowledging stamped, and what a person set: an incident that is open again is
+    /// anybody's.
     pub fn clear_stamps(&self, incident: i64) -> rusqlite::Result<()> {
         let sql = "UPDATE incident SET resolved_at = NULL, resolved_by = NULL, acknowledged_at = NULL,
-                       acknowledged_by = NULL WHERE id = ?1";
+                       acknowledged_by = NULL, kept = 0 WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([incident])?;
         Ok(())
     }

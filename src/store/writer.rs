@@ -1,21 +1,25 @@
 //! The one thread that writes. It takes all the jobs that wait, runs them in one transaction, and answers them after
 //! COMMIT: an idle system adds no latency, a busy one shares each fsync among all that wait.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
+use super::create::{self, Create};
+use super::edit::{self, Comment, Edit};
+use super::file_place::FilePlace;
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
-use super::place::Place;
+use super::search::Indexer;
 use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
-use crate::model::{Incident, Report};
+use crate::model::{Entry, Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
 #[derive(Debug)]
@@ -26,6 +30,12 @@ pub enum Job {
     SetStatus(SetStatus),
     /// A person takes an incident.
     Acknowledge(Acknowledge),
+    /// A person makes an incident.
+    Create(Create),
+    /// A person changes an incident.
+    Edit(Edit),
+    /// A person says something to an incident.
+    Comment(Comment),
     /// Services and integrations as the configuration now names them.
     Learn(Names),
     /// Proof that a write reaches the disk.
@@ -55,6 +65,15 @@ pub enum Done {
     },
     /// The incident as it now is.
     Incident(Box<Incident>),
+    /// A new incident, and whether it is that of an earlier request with the same idempotency key.
+    Created {
+        /// As it was when it was made.
+        incident: Box<Incident>,
+        /// Nothing was written now.
+        replayed: bool,
+    },
+    /// A new timeline entry.
+    Entry(Entry),
     /// It is on disk.
     Written,
     /// As [`Done::Written`], and there is as much to do again.
@@ -106,7 +125,7 @@ impl Writer {
     /// Starts the thread on a connection that is its own from now on.
     pub fn start(
         connection: Connection,
-        place: Place,
+        place: FilePlace,
         clock: Clock,
         limits: WriterLimits,
     ) -> Result<(Self, Deliveries), OpenError> {
@@ -125,6 +144,9 @@ impl Writer {
             answered,
             memory: Memory::default(),
             watch,
+            indexer: Indexer::default(),
+            unindexed: true,
+            indexed: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
@@ -170,18 +192,32 @@ struct Worker {
     /// Dropped with the thread, however it ends.
     _life: watch::Sender<()>,
     connection: Connection,
-    place: Place,
+    place: FilePlace,
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
     memory: Memory,
     watch: ClockWatch,
+    indexer: Indexer,
+    /// There may be texts that the index for search does not have.
+    unindexed: bool,
+    /// When it was last brought on.
+    indexed: Instant,
 }
+
+/// So long nothing comes before the index for search is brought up to date.
+const CALM: Duration = Duration::from_millis(50);
+
+/// So often it is brought on at the least.
+const INDEX_EVERY: Duration = Duration::from_millis(250);
+
+/// Incidents that are indexed in one transaction, for which the next POST may have to wait.
+const INDEXED_AT_ONCE: usize = 500;
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<(Job, Answer)>) {
         let mut waiting = Vec::with_capacity(self.limits.batch);
-        while let Ok(first) = jobs.recv() {
+        while let Some(first) = self.next_job(jobs) {
             waiting.push(first);
             while waiting.len() < self.limits.batch {
                 match jobs.try_recv() {
@@ -189,6 +225,7 @@ impl Worker {
                     Err(_) => break,
                 }
             }
+            self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
             self.deliver(real.into_iter().zip(results).collect());
@@ -204,6 +241,38 @@ impl Worker {
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
         }
+    }
+
+    /// Waits for a job. Search is a matter for calm moments: when nothing comes for a while, or it has waited for long.
+    fn next_job(&mut self, jobs: &Receiver<(Job, Answer)>) -> Option<(Job, Answer)> {
+        let mut calm = false;
+        loop {
+            if !self.unindexed {
+                return jobs.recv().ok();
+            }
+            if calm || self.indexed.elapsed() < INDEX_EVERY {
+                match jobs.recv_timeout(if calm { Duration::ZERO } else { CALM }) {
+                    Ok(job) => return Some(job),
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                    Err(RecvTimeoutError::Timeout) => calm = true,
+                }
+            }
+            self.index();
+        }
+    }
+
+    fn index(&mut self) {
+        if !self.place.is_kept() {
+            self.unindexed = false;
+            return;
+        }
+        let indexed = self.indexer.index(&mut self.connection, INDEXED_AT_ONCE);
+        self.unindexed = indexed.unwrap_or_else(|error| {
+            // It is tried again after the next write; until then searches look at the rows.
+            tracing::warn!(%error, "the index for search was not brought up to date");
+            false
+        });
+        self.indexed = Instant::now();
     }
 
     fn deliver(&self, answered: Answered) {
@@ -309,6 +378,9 @@ fn run_job(
         Job::Ingest(body) => ingest::ingest_tx(tx, body, limits.idempotency_keys),
         Job::SetStatus(change) => lifecycle::set_status_tx(tx, change),
         Job::Acknowledge(acknowledge) => lifecycle::acknowledge_tx(tx, acknowledge),
+        Job::Create(create) => create::create_tx(tx, create, limits.idempotency_keys),
+        Job::Edit(change) => edit::edit_tx(tx, change),
+        Job::Comment(comment) => edit::comment_tx(tx, comment),
         Job::Learn(names) => tx.learn(names),
         Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
         Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),

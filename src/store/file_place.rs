@@ -8,12 +8,12 @@ use super::OpenError;
 
 /// The path of an open file, and the file itself by its identity.
 #[derive(Debug)]
-pub struct Place {
+pub struct FilePlace {
     path: PathBuf,
     identity: (u64, u64),
 }
 
-impl Place {
+impl FilePlace {
     /// The file that is at `path` now.
     ///
     /// # Errors

@@ -1,0 +1,188 @@
+//! Going through candidates in order: rows of a statement, merged with ids that are known already.
+
+use std::iter::Peekable;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, Statement, ToSql};
+
+use super::conditions::ALWAYS;
+use crate::model::Wanted;
+use crate::store::search;
+
+/// What one walk may cost, in rows that are read one after the other.
+const BUDGET: usize = 20_000;
+
+/// What fetching a row by its id costs in these.
+pub const FETCH: usize = 5;
+
+/// What looking through a row's text costs in these.
+pub const READ: usize = 8;
+
+/// How a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End<P> {
+    /// There is nothing more.
+    Exhausted,
+    /// The visitor has enough.
+    Stopped,
+    /// It became too dear; this was the last candidate that was looked at.
+    CutShort(P),
+}
+
+/// Candidates in order. The statement's rows are an id, whether it matches, and with `text` a title and a description.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// Its candidates have ids from the first to the second.
+    pub ids: (i64, i64),
+    /// Selects candidates; ?1 and ?2 bound their ids.
+    pub sql: Option<String>,
+    /// What one of its rows costs.
+    pub cost: usize,
+    /// The statement's rows match only if they have what is wanted.
+    pub text: bool,
+    /// Further candidates, in order.
+    pub listed: Vec<i64>,
+    /// What they have to meet.
+    pub listed_condition: String,
+}
+
+/// A walk through sources, one after the other.
+pub struct Walk<'c> {
+    pub connection: &'c Connection,
+    pub own: &'c [Value],
+    pub wanted: &'c Wanted,
+    pub ascending: bool,
+    left: usize,
+}
+
+impl<'c> Walk<'c> {
+    pub fn new(connection: &'c Connection, own: &'c [Value], wanted: &'c Wanted, ascending: bool) -> Self {
+        Self { connection, own, wanted, ascending, left: BUDGET }
+    }
+
+    /// Takes off what something costs; whether there was enough left.
+    pub fn pay(&mut self, cost: usize) -> bool {
+        let left = self.left.checked_sub(cost);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Shows the ids of `source` that match, and are from `low` to `high`, to `visit` until it says no.
+    pub fn go(
+        &mut self,
+        source: &Source,
+        (low, high): (i64, i64),
+        visit: &mut dyn FnMut(i64) -> bool,
+    ) -> rusqlite::Result<End<i64>> {
+        let (low, high) = (low.max(source.ids.0), high.min(source.ids.1));
+        let mut listed = source.listed.iter().copied().filter(|id| (low..=high).contains(id)).peekable();
+        let check = format!("SELECT {} FROM incident WHERE id = ?1", source.listed_condition);
+        let mut check = Check { statement: None, sql: check, always: source.listed_condition == ALWAYS };
+        let mut last = None;
+        if let Some(sql) = &source.sql {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            bind(&mut statement, &[&low, &high], self.own)?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                let id: i64 = row.get(0)?;
+                if let Some(end) = self.go_listed(&mut listed, Some(id), &mut check, visit)? {
+                    return Ok(end);
+                }
+                // Several arms may lead to one incident.
+                if last == Some(id) {
+                    continue;
+                }
+                if !self.pay(source.cost) {
+                    return Ok(End::CutShort(last.unwrap_or(if self.ascending {
+                        low - 1
+                    } else {
+                        high + 1
+                    })));
+                }
+                last = Some(id);
+                if self.matches(row, source.text)? && !visit(id) {
+                    return Ok(End::Stopped);
+                }
+            }
+        }
+        Ok(self.go_listed(&mut listed, None, &mut check, visit)?.unwrap_or(End::Exhausted))
+    }
+
+    /// Shows those listed ids that come before `until`.
+    fn go_listed(
+        &mut self,
+        listed: &mut Peekable<impl Iterator<Item = i64>>,
+        until: Option<i64>,
+        check: &mut Check<'c>,
+        visit: &mut dyn FnMut(i64) -> bool,
+    ) -> rusqlite::Result<Option<End<i64>>> {
+        let ascending = self.ascending;
+        let comes_first =
+            |id: &i64| until.is_none_or(|until| if ascending { *id < until } else { *id > until });
+        while let Some(id) = listed.next_if(comes_first) {
+            if !check.always && !self.pay(FETCH) {
+                let before = if ascending { id - 1 } else { id + 1 };
+                return Ok(Some(End::CutShort(before)));
+            }
+            if check.passes(self.connection, id, self.own)? && !visit(id) {
+                return Ok(Some(End::Stopped));
+            }
+        }
+        Ok(None)
+    }
+
+    fn matches(&self, row: &Row<'_>, text: bool) -> rusqlite::Result<bool> {
+        // NULL, which a condition on an empty column gives, is no match.
+        let matches = row.get::<_, Option<bool>>(1)?.unwrap_or(false);
+        Ok(matches && (!text || search::is_in_row(row, 2, self.wanted)?))
+    }
+}
+
+/// Whether a row meets a condition that is not known of it yet.
+struct Check<'c> {
+    statement: Option<rusqlite::CachedStatement<'c>>,
+    sql: String,
+    always: bool,
+}
+
+impl<'c> Check<'c> {
+    fn passes(&mut self, connection: &'c Connection, id: i64, own: &[Value]) -> rusqlite::Result<bool> {
+        if self.always {
+            return Ok(true);
+        }
+        let statement = match &mut self.statement {
+            Some(statement) => statement,
+            None => self.statement.insert(connection.prepare_cached(&self.sql)?),
+        };
+        bind(statement, &[&id], own)?;
+        let mut rows = statement.raw_query();
+        Ok(match rows.next()? {
+            Some(row) => row.get::<_, Option<bool>>(0)?.unwrap_or(false),
+            None => false,
+        })
+    }
+}
+
+/// Binds the first parameters, and from ?3 on those of the filter, as far as the statement has them.
+pub fn bind(statement: &mut Statement<'_>, first: &[&dyn ToSql], own: &[Value]) -> rusqlite::Result<()> {
+    let count = statement.parameter_count();
+    for index in 1..=count {
+        match index {
+            1 | 2 => {
+                if let Some(value) = first.get(index - 1) {
+                    statement.raw_bind_parameter(index, value)?;
+                }
+            }
+            _ => statement.raw_bind_parameter(index, own.get(index - 3))?,
+        }
+    }
+    Ok(())
+}
+
+/// The number that a statement with a filter's conditions counts.
+pub fn count(connection: &Connection, sql: &str, bounds: (i64, i64), own: &[Value]) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, &[&bounds.0, &bounds.1], own)?;
+    let mut rows = statement.raw_query();
+    rows.next()?.map_or(Ok(0), |row| row.get(0))
+}

@@ -8,6 +8,7 @@ mod audit;
 mod bodies;
 mod check;
 mod commands;
+mod export;
 mod harness;
 #[allow(dead_code, reason = "shared with the other test binaries; each uses a part of it")]
 #[path = "../support/http.rs"]
@@ -20,7 +21,9 @@ mod moved;
 mod readme;
 mod reload;
 mod requests;
+mod scripted;
 mod shipped;
 mod startup;
 mod terminate;
 mod usage;
+mod watch;

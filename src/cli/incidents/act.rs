@@ -17,7 +17,7 @@ pub struct Create {
     /// What is wrong
     #[arg(long, short)]
     title: String,
-    /// A service, by id; several if it is about several
+    /// A service, by id or alias; several if it is about several
     #[arg(long, short, required = true)]
     service: Vec<String>,
     /// SEV0 (worst) to SEV4; without it the worst of the services' defaults

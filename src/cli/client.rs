@@ -218,3 +218,31 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     };
     SocketAddr::new(ip, listen.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_falls_silent_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n").unwrap();
+            // Held until the client gives up.
+            stream.read_to_end(&mut Vec::new()).ok();
+        });
+        let target = Target { url: Some(url), token: None };
+        let (client, _) = Client::new(None, &target, None).unwrap();
+        let mut stream = client.open("/", &[], Duration::from_millis(50)).unwrap();
+        let mut text = String::new();
+        assert!(stream.read_to_string(&mut text).is_err());
+        assert_eq!(text, ":\n");
+        drop(stream);
+        server.join().unwrap();
+    }
+}

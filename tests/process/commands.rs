@@ -30,9 +30,15 @@ impl Setup {
         Self { folder, server }
     }
 
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    /// A command that finds the server.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = self.folder.firebell(arguments);
-        let told = told(&command.env("FIREBELL_LISTEN", self.server.addr.to_string()).output().unwrap());
+        command.env("FIREBELL_LISTEN", self.server.addr.to_string());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let told = told(&self.command(arguments).output().unwrap());
         assert!(!told.1.contains('\x1b') && !told.2.contains('\x1b'), "colours in a pipe: {told:?}");
         told
     }
@@ -54,7 +60,7 @@ impl Setup {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.say(arguments)).unwrap()
     }
 }

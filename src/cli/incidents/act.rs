@@ -15,7 +15,7 @@ use crate::model::Number;
 #[derive(Debug, Args)]
 pub struct Create {
     /// What is wrong
-    #[arg(long, short)]
+    #[arg(long, short, allow_hyphen_values = true)]
     title: String,
     /// A service, by id or alias; several if it is about several
     #[arg(long, short, required = true)]
@@ -38,7 +38,7 @@ pub struct Edit {
     #[arg(value_parser = number)]
     number: Number,
     /// What is wrong
-    #[arg(long, short, required_unless_present_any = ["description", "severity"])]
+    #[arg(long, short, allow_hyphen_values = true, required_unless_present_any = ["description", "severity"])]
     title: Option<String>,
     /// More about it; - reads standard input, "" removes it
     #[arg(long, short, allow_hyphen_values = true)]

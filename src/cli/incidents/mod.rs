@@ -56,7 +56,7 @@ enum Action {
         #[arg(required = true, value_name = "NUMBER", value_parser = act::number)]
         numbers: Vec<Number>,
         /// What there is to say about it
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         comment: Option<String>,
     },
     /// Move to another status: reopen, close, …
@@ -67,7 +67,7 @@ enum Action {
         /// investigating, fixing, monitoring, resolved or closed
         status: String,
         /// What there is to say about it
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         comment: Option<String>,
     },
     /// Add a comment to the timeline

@@ -25,6 +25,7 @@ mod requests;
 mod scripted;
 mod shipped;
 mod startup;
+mod terminal;
 mod terminate;
 mod usage;
 mod watch;

@@ -167,11 +167,14 @@ async fn serve(
     stopped: oneshot::Receiver<()>,
 ) {
     let upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
+    let teller = Arc::clone(&handler);
+    let telling = tokio::spawn(async move { teller.tell().await });
     server::serve(listener, handler, async {
         // An error means that the app is gone.
         stopped.await.ok();
     })
     .await;
+    telling.abort();
     upkeep.abort();
 }
 

@@ -5,6 +5,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use serde::Serialize;
+use tokio::sync::mpsc::Receiver;
 
 use crate::clock::rfc3339;
 use crate::error::{Details, Error, Kind};
@@ -32,6 +33,49 @@ impl Answer {
     }
 }
 
+/// A success that needs no envelope, since it is made while it is sent.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its body, in chunks.
+    pub chunks: Receiver<Chunk>,
+    /// It goes on until somebody ends it.
+    pub endless: bool,
+}
+
+/// A piece of a body that is made while it is sent.
+#[derive(Debug)]
+pub enum Chunk {
+    /// More of it.
+    Data(Bytes),
+    /// That was all. Without it, the body is broken off.
+    End,
+}
+
+/// What is said to a request that is not refused.
+#[derive(Debug)]
+pub enum Said {
+    /// At once, in the envelope.
+    Answer(Answer),
+    /// Bit by bit.
+    Stream(Stream),
+}
+
+/// A body.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// One that is made while it is sent.
+    Made {
+        /// Its chunks.
+        chunks: Receiver<Chunk>,
+        /// It goes on until somebody ends it.
+        endless: bool,
+    },
+}
+
 /// What goes out.
 #[derive(Debug)]
 pub struct Reply {
@@ -40,7 +84,14 @@ pub struct Reply {
     /// Headers beyond those that every reply has.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
-    pub body: Bytes,
+    pub body: Body,
+}
+
+/// Sends a success as it is.
+#[must_use]
+pub fn stream(stream: Stream) -> Reply {
+    let Stream { headers, chunks, endless } = stream;
+    Reply { status: 200, headers, body: Body::Made { chunks, endless } }
 }
 
 /// Puts a success in its envelope.
@@ -54,7 +105,7 @@ pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
     if answer.replayed {
         headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
     }
-    Reply { status: answer.status, headers, body: body.into() }
+    Reply { status: answer.status, headers, body: Body::Whole(body.into()) }
 }
 
 /// Puts a refusal in its envelope.
@@ -76,7 +127,7 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
     if error.kind == Kind::Unauthenticated {
         headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    Reply { status: error.kind.status(), headers, body: body.into() }
+    Reply { status: error.kind.status(), headers, body: Body::Whole(body.into()) }
 }
 
 /// `error.details`, its members in the contract's order.

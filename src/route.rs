@@ -14,6 +14,8 @@ pub enum Route {
     AuthVerify,
     Incidents,
     Incident,
+    IncidentStream,
+    Export,
     IncidentStatus,
     IncidentAcknowledge,
     CreateIncident,
@@ -27,16 +29,19 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 16] = [
+const TABLE: [(&str, &str, Route); 18] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
     ("GET", "/api/v1/incidents", Route::Incidents),
+    // Before the numbers, none of which is called like that.
+    ("GET", "/api/v1/incidents/stream", Route::IncidentStream),
     ("GET", "/api/v1/incidents/{number}", Route::Incident),
     ("POST", "/api/v1/incidents", Route::CreateIncident),
     ("PATCH", "/api/v1/incidents/{number}", Route::EditIncident),
     ("GET", "/api/v1/incidents/{number}/events", Route::IncidentEvents),
     ("POST", "/api/v1/incidents/{number}/events", Route::CommentIncident),
+    ("GET", "/api/v1/export", Route::Export),
     ("POST", "/api/v1/incidents/{number}/status", Route::IncidentStatus),
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
     ("GET", "/api/v1/services", Route::Services),
@@ -65,8 +70,14 @@ pub struct Match<'a> {
 pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
+    let mut by_name = false;
     for (table_method, template, route) in TABLE {
         let Some(parameters) = parameters(template, path) else { continue };
+        // What is called by its name is nothing else.
+        if by_name && !parameters.is_empty() {
+            continue;
+        }
+        by_name |= parameters.is_empty();
         if table_method == method {
             return Ok(Match { route, template, parameters });
         }
@@ -110,6 +121,7 @@ mod tests {
         assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
         assert_eq!(find("HEAD", "/healthz").unwrap().template, "/healthz");
         assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Incident);
+        assert_eq!(find("GET", "/api/v1/incidents/stream").unwrap().route, Route::IncidentStream);
         for path in [
             "",
             "/",
@@ -132,5 +144,6 @@ mod tests {
         };
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
         assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD POST");
+        assert_eq!(allowed("POST", "/api/v1/incidents/stream"), "GET HEAD");
     }
 }

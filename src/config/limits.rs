@@ -24,10 +24,16 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a request's body may take to arrive.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
     /// How long a request waits for the store.
     pub store_timeout: Duration,
     /// How long requests under way may still take when the server stops.
     pub shutdown_timeout: Duration,
+    /// Streams of events at once.
+    pub streams: usize,
+    /// How long such a stream may be silent.
+    pub stream_heartbeat: Duration,
     /// Idempotency keys kept at most, besides the 24 hours.
     pub idempotency_keys: u32,
 }
@@ -50,8 +56,11 @@ impl Limits {
             api_body_bytes: section.or("api_body_bytes", 65_536, integer(BODY_MIN..=BODY_MAX)),
             header_timeout: section.or("header_timeout", Duration::from_secs(30), timeout()),
             body_timeout: section.or("body_timeout", Duration::from_secs(30), timeout()),
+            write_timeout: section.or("write_timeout", Duration::from_secs(30), timeout()),
             store_timeout: section.or("store_timeout", Duration::from_secs(10), timeout()),
             shutdown_timeout: section.or("shutdown_timeout", Duration::from_secs(10), timeout()),
+            streams: section.or("streams", 64, integer(1..=4096)),
+            stream_heartbeat: section.or("stream_heartbeat", Duration::from_secs(15), timeout()),
             idempotency_keys: section.or("idempotency_keys", 100_000, integer(1..=10_000_000)),
         }
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod edits;
+mod export;
 mod incidents;
 mod list_query;
 mod ops;
@@ -10,6 +11,8 @@ mod query;
 mod rate;
 mod services;
 mod signature;
+mod stream;
+mod telling;
 mod views;
 mod webhook;
 
@@ -20,16 +23,18 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::registry::{Integration, Scope};
-use crate::reply::Answer;
+use crate::reply::Said;
 use crate::route::{self, Route};
 use crate::store::Store;
 use access::Caller;
 use rate::{RateLimits, SenderKind};
+use telling::Streams;
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -59,6 +64,8 @@ pub struct Handler {
     store: Arc<Store>,
     clock: Clock,
     rate_limits: RateLimits,
+    streams: Streams,
+    exports: Arc<Semaphore>,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
 }
@@ -120,11 +127,14 @@ impl Handler {
     /// A handler over an open store.
     #[must_use]
     pub fn new(live: Live, store: Arc<Store>, clock: Clock) -> Self {
+        let streams = Streams::new(live.config.limits.streams);
         Self {
             live: RwLock::new(Arc::new(live)),
             store,
             clock,
             rate_limits: RateLimits::default(),
+            streams,
+            exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
         }
     }
@@ -161,7 +171,11 @@ impl Handler {
                 (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
-            Route::Incidents | Route::Incident | Route::IncidentEvents => {
+            Route::Incidents
+            | Route::Incident
+            | Route::IncidentEvents
+            | Route::IncidentStream
+            | Route::Export => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::Services | Route::Service => {
@@ -200,12 +214,19 @@ impl Handler {
     ///
     /// # Errors
     /// The refusal.
-    pub async fn run(&self, admitted: &Admitted, head: &Parts, body: &[u8]) -> Result<Answer, Error> {
-        match admitted.route {
+    pub async fn run(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        head: &Parts,
+        body: &[u8],
+    ) -> Result<Said, Error> {
+        let answer = match admitted.route {
             Route::Webhook => self.receive(admitted, head, body).await,
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Incident => self.show_incident(admitted).await,
+            Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
+            Route::Export => return self.export(admitted, head).await.map(Said::Stream),
             Route::CreateIncident => self.create_incident(admitted, head, body).await,
             Route::EditIncident => self.edit_incident(admitted, head, body).await,
             Route::IncidentEvents => self.list_events(admitted, head).await,
@@ -216,6 +237,7 @@ impl Handler {
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
-        }
+        };
+        answer.map(Said::Answer)
     }
 }

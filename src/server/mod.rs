@@ -3,20 +3,22 @@
 
 mod body;
 mod log;
+mod outgoing;
 mod request_id;
+mod socket;
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -27,9 +29,11 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::Limits;
 use crate::error::{Error, Kind};
 use crate::handler::Handler;
-use crate::reply::{self, Answer, Reply};
+use crate::reply::{self, Reply, Said};
 use log::{Completion, RequestLog};
+use outgoing::Outgoing;
 use request_id::RequestIds;
+use socket::Socket;
 
 /// Bytes of a request's head, and of what is read ahead of a body, per connection.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -85,6 +89,7 @@ pub async fn serve(listener: TcpListener, handler: Arc<Handler>, stop: impl Futu
     }
     drop(listener);
     phase.send_replace(Phase::Draining);
+    server.handler.end_streams();
     let everyone = u32::try_from(server.limits.connections).unwrap_or(u32::MAX);
     let closed = async {
         if tokio::time::timeout(DRAIN, permits.acquire_many(everyone)).await.is_err() {
@@ -110,11 +115,17 @@ impl Server {
         // Answers are small and whole: waiting to fill a packet would only delay them.
         stream.set_nodelay(true).ok();
         let watched = phase.clone();
-        let header_timeout = self.limits.header_timeout;
+        let Limits { header_timeout, write_timeout, .. } = self.limits;
+        let streams = Arc::new(AtomicBool::new(false));
+        let streaming = Arc::clone(&streams);
         let service = service_fn(move |request| {
-            let server = Arc::clone(&self);
+            let (server, streams) = (Arc::clone(&self), Arc::clone(&streams));
             let last = *watched.borrow() > Phase::Serving;
-            async move { Ok::<_, Infallible>(server.answer(request, last).await) }
+            async move {
+                let response = server.answer(request, last).await;
+                streams.store(response.body().is_endless(), Ordering::Relaxed);
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = http1::Builder::new()
             // Without a timer hyper ignores the header timeout.
@@ -123,7 +134,7 @@ impl Server {
             .max_buf_size(BUFFER_BYTES)
             // A client that has sent all it wants to may say so and still read the answer.
             .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Socket::new(stream, write_timeout)), service);
         let mut connection = pin!(connection);
         let closing = async {
             // An error means that the server is gone, which is as good a reason.
@@ -133,7 +144,12 @@ impl Server {
             result = connection.as_mut() => result,
             () = closing => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // Its end has been sent; a client that does not read it is not waited for.
+                if streaming.load(Ordering::Relaxed) {
+                    tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
+                } else {
+                    connection.await
+                }
             }
         };
         if let Err(error) = result {
@@ -142,7 +158,7 @@ impl Server {
     }
 
     /// Answers one request, whatever happens. `last`: the connection is closed after it.
-    async fn answer(&self, request: Request<Incoming>, last: bool) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, last: bool) -> Response<Outgoing> {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let request_id = self.ids.of(&head.headers);
@@ -152,11 +168,12 @@ impl Server {
             None => Err(Error::internal("a panic; it was logged where it happened")),
         };
         let now_ms = self.handler.now_ms();
-        let reply = match &result {
-            Ok(answer) => reply::success(answer, &completion.request_id, now_ms),
-            Err(error) => reply::failure(error, &completion.request_id, now_ms),
+        let (reply, error) = match result {
+            Ok(Said::Answer(answer)) => (reply::success(&answer, &completion.request_id, now_ms), None),
+            Ok(Said::Stream(stream)) => (reply::stream(stream), None),
+            Err(error) => (reply::failure(&error, &completion.request_id, now_ms), Some(error)),
         };
-        completion.done(&head, reply.status, result.as_ref().err(), now_ms);
+        completion.done(&head, reply.status, error.as_ref(), now_ms);
         respond(reply, &completion.request_id, last || completion.body_left)
     }
 
@@ -165,7 +182,7 @@ impl Server {
         head: &Parts,
         mut incoming: Incoming,
         completion: &mut Completion<'_>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Said, Error> {
         let admitted = match self.handler.admit(head, &mut completion.seen) {
             Ok(admitted) => admitted,
             Err(error) => {
@@ -189,8 +206,8 @@ impl Server {
     }
 }
 
-fn respond(reply: Reply, request_id: &str, last: bool) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(reply.body));
+fn respond(reply: Reply, request_id: &str, last: bool) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.extend(reply.headers);

@@ -17,11 +17,12 @@ mod schema;
 mod search;
 mod tx;
 mod upkeep;
+mod watch;
 mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -40,6 +41,8 @@ pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
 pub use tx::Names;
+use watch::Feed;
+pub use watch::{Committed, Since, Watching};
 pub use writer::{Deliveries, WriterLimits};
 use writer::{Done, Job, Writer};
 
@@ -99,6 +102,7 @@ pub struct Store {
     writer: RwLock<Option<Writer>>,
     readers: r2d2::Pool<SqliteConnectionManager>,
     timeout: Duration,
+    feed: Arc<Feed>,
     _lock: Lock,
 }
 
@@ -124,9 +128,13 @@ impl Store {
             .map_err(|error| {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
-        let (writer, deliveries) = Writer::start(connection, place, clock, options.writer)?;
+        let feed = Feed::of(&connection)
+            .map_err(|error| OpenError(format!("cannot read {}: {error}", options.path.display())))?;
+        let feed = Arc::new(feed);
+        let (writer, deliveries) =
+            Writer::start(connection, place, clock, options.writer, Arc::clone(&feed))?;
         let writer = RwLock::new(Some(writer));
-        Ok((Self { writer, readers, timeout: options.timeout, _lock: lock }, deliveries))
+        Ok((Self { writer, readers, timeout: options.timeout, feed, _lock: lock }, deliveries))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they

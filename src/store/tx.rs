@@ -106,14 +106,14 @@ impl<'a> Tx<'a> {
         Ok(Self { connection, now_ms, memory, happened: Vec::new(), numbered: false })
     }
 
-    /// Writes what was kept back until the end; COMMIT follows.
-    pub fn finish(self) -> rusqlite::Result<()> {
+    /// Writes what was kept back until the end; COMMIT follows. What happened is returned.
+    pub fn finish(self) -> rusqlite::Result<Vec<Happened>> {
         if let Some(Number { year, sequence }) = self.memory.last_number.filter(|_| self.numbered) {
             let sql =
                 "INSERT INTO counter (year, last) VALUES (?1, ?2) ON CONFLICT (year) DO UPDATE SET last = ?2";
             self.connection.prepare_cached(sql)?.execute(params![year, sequence])?;
         }
-        Ok(())
+        Ok(self.happened)
     }
 
     /// The next number. A year is never before the last one used, so that numbers order as incidents were recorded

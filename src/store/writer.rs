@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all the jobs that wait, runs them in one transaction, and answers them after
 //! COMMIT: an idle system adds no latency, a busy one shares each fsync among all that wait.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::search::Indexer;
 use super::tx::{Failure, Memory, Names, Tx};
 use super::upkeep::{self, ClockWatch};
+use super::watch::Feed;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::model::{Entry, Incident, Report};
@@ -128,6 +130,7 @@ impl Writer {
         place: FilePlace,
         clock: Clock,
         limits: WriterLimits,
+        feed: Arc<Feed>,
     ) -> Result<(Self, Deliveries), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
@@ -142,6 +145,7 @@ impl Writer {
             clock,
             limits,
             answered,
+            feed,
             memory: Memory::default(),
             watch,
             indexer: Indexer::default(),
@@ -196,6 +200,7 @@ struct Worker {
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
+    feed: Arc<Feed>,
     memory: Memory,
     watch: ClockWatch,
     indexer: Indexer,
@@ -346,9 +351,10 @@ impl Worker {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut tx = Tx::new(&self.connection, self.clock.now_ms(), &mut self.memory)?;
             let done = work(&mut tx, &mut self.watch, self.limits)?;
-            tx.finish()?;
+            let happened = tx.finish()?;
             if commit {
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
+                self.feed.tell(&happened);
             }
             Ok(done)
         })();

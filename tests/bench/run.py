@@ -244,24 +244,30 @@ def side_by_side(options, folder):
     return cells
 
 
+def fill(store, script, parameters):
+    """Runs an SQL script of this folder over a store that nobody serves; returns how many incidents it then has."""
+    with closing(sqlite3.connect(store, isolation_level=None)) as database:
+        # Nobody needs a file that a crash leaves half-built.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        statement = ""
+        for line in (BENCH / script).read_text().splitlines(keepends=True):
+            statement += line
+            if sqlite3.complete_statement(statement):
+                database.execute(statement, {name: value for name, value in parameters.items() if f":{name}" in statement})
+                statement = ""
+        database.execute("PRAGMA journal_mode = WAL")
+        incidents, _ = database.execute(COUNT_SQL).fetchone()
+    return incidents
+
+
 def build_preloaded(store, rows):
     """The server makes the schema, preload.sql the rows."""
     say(f"preload: inserting {rows:,} closed incidents")
     with firebell(store) as server:
         server.ready()
         stop_firebell(server, "preload")
-    with closing(sqlite3.connect(store, isolation_level=None)) as database:
-        # Nobody needs a file that a crash leaves half-built.
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA synchronous = OFF")
-        statement = ""
-        for line in (BENCH / "preload.sql").read_text().splitlines(keepends=True):
-            statement += line
-            if sqlite3.complete_statement(statement):
-                database.execute(statement, {"rows": rows})
-                statement = ""
-        database.execute("PRAGMA journal_mode = WAL")
-        incidents, _ = database.execute(COUNT_SQL).fetchone()
+    incidents = fill(store, "preload.sql", {"rows": rows})
     if incidents != rows:
         sys.exit(f"preload.sql made {incidents} incidents, not {rows}")
     say(f"preload: {store.stat().st_size / 2**20:,.0f} MiB")

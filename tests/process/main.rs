@@ -29,3 +29,4 @@ mod terminal;
 mod terminate;
 mod usage;
 mod watch;
+mod watched;

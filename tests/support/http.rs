@@ -111,6 +111,23 @@ impl Connection {
 
     /// Reads one answer.
     pub fn read(&mut self, head_only: bool) -> io::Result<Response> {
+        let mut response = self.read_head()?;
+        if !head_only {
+            self.read_body(&mut response)?;
+        }
+        Ok(response)
+    }
+
+    fn read_body(&mut self, response: &mut Response) -> io::Result<()> {
+        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        response.text = String::from_utf8(body).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    /// Reads an answer up to its body.
+    pub fn read_head(&mut self) -> io::Result<Response> {
         let mut line = String::new();
         self.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -124,14 +141,7 @@ impl Connection {
             let (name, value) = line.split_once(": ").unwrap_or((&line, ""));
             headers.push((name.to_owned(), value.to_owned()));
         }
-        let mut response = Response { status, headers, text: String::new() };
-        let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        if !head_only {
-            let mut body = vec![0; length];
-            self.stream.read_exact(&mut body)?;
-            response.text = String::from_utf8(body).map_err(io::Error::other)?;
-        }
-        Ok(response)
+        Ok(Response { status, headers, text: String::new() })
     }
 
     fn read_line(&mut self, line: &mut String) -> io::Result<()> {
@@ -141,6 +151,58 @@ impl Connection {
         }
         line.truncate(line.trim_end().len());
         Ok(())
+    }
+}
+
+/// A body that comes in chunks, as it comes.
+pub struct Chunked {
+    connection: Connection,
+    /// Bytes of the chunk that are still to come.
+    left: usize,
+    ended: bool,
+}
+
+impl Chunked {
+    /// Sends a GET on a connection of its own and reads up to the body. An answer that does not come in chunks is read
+    /// whole.
+    pub fn get(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<(Response, Self), Response> {
+        let mut connection = Connection::open(addr).unwrap();
+        let mut request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        connection.write(format!("{request}\r\n").as_bytes()).unwrap();
+        let mut response = connection.read_head().unwrap();
+        if response.header("transfer-encoding") == Some("chunked") {
+            return Ok((response, Self { connection, left: 0, ended: false }));
+        }
+        connection.read_body(&mut response).unwrap();
+        response.check();
+        Err(response)
+    }
+}
+
+impl Read for Chunked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !self.ended {
+            let mut line = String::new();
+            self.connection.read_line(&mut line)?;
+            self.left = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
+            self.ended = self.left == 0;
+        }
+        if self.ended {
+            return Ok(0);
+        }
+        let most = buffer.len().min(self.left);
+        let count = self.connection.stream.read(&mut buffer[..most])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count;
+        if self.left == 0 {
+            self.connection.read_line(&mut String::new())?;
+        }
+        Ok(count)
     }
 }
 

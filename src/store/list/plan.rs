@@ -357,6 +357,7 @@ impl<'c> Plan<'c> {
         indexed.ids.1 = indexed.ids.1.min(up_to);
         indexed.listed = changed.to_vec();
         self.put_in_order(&mut indexed.listed);
+        indexed.windows = true;
         indexed.text = matches!(question, Question::Loose(_));
         if *question != Question::Nothing {
             let join = if all == ALWAYS && !indexed.text {

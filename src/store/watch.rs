@@ -1,0 +1,185 @@
+//! What has been committed, for those who watch, and what those who come back have missed.
+//!
+//! The id of a timeline entry is a *place* in all that was ever committed: entries get ascending ids, in the order of
+//! their transactions. An id is never given out twice, although the column is not `AUTOINCREMENT`: SQLite gives the
+//! greatest one plus one, and merging a timeline keeps its newest entry, so the greatest is never deleted. Whatever will
+//! one day delete incidents must leave that one too. What it deletes from the beginning is noticed here; of what it
+//! deletes elsewhere, those who come back are not told.
+//!
+//! A repeat that joins its run has no entry of its own: those who watch are told, at the newest place so far, and those
+//! who come back are not.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+use super::tx::Happened;
+use super::{Store, read};
+use crate::error::Error;
+use crate::model::{EntryKind, Incident, Number};
+
+/// What may wait to be told: some 3 MB.
+const WAITING: usize = 65_536;
+
+/// Something that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The newest timeline entry when it was written: where one who has seen it may resume.
+    pub place: i64,
+    /// That entry is its own; otherwise it is a repeat that joined an older one.
+    pub is_new: bool,
+    /// The incident that it happened to.
+    pub incident: Number,
+    /// What happened.
+    pub kind: EntryKind,
+}
+
+/// The way from the writer to those who watch.
+#[derive(Debug)]
+pub(super) struct Feed {
+    watchers: AtomicUsize,
+    newest: AtomicI64,
+    /// `None`: it was too much.
+    waiting: Mutex<Option<Vec<Committed>>>,
+    news: Notify,
+}
+
+impl Feed {
+    /// A feed of the store that the writer is about to write.
+    pub fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let (_, newest) = ends(connection)?;
+        Ok(Self {
+            watchers: AtomicUsize::new(0),
+            newest: AtomicI64::new(newest),
+            waiting: Mutex::new(Some(Vec::new())),
+            news: Notify::new(),
+        })
+    }
+
+    /// Tells what a transaction did, now that it is committed. Costs next to nothing if nobody watches.
+    pub fn tell(&self, happened: &[Happened]) {
+        // Only the writer writes it.
+        let mut place = self.newest.load(Ordering::Relaxed);
+        let newest = happened.iter().fold(place, |newest, one| newest.max(one.event));
+        // Before the look at the watchers: one who is not seen there then sees this.
+        self.newest.store(newest, Ordering::SeqCst);
+        if happened.is_empty() || self.watchers.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let committed = happened.iter().map(|one| {
+            let is_new = one.event > place;
+            place = place.max(one.event);
+            Committed { place, is_new, incident: Number::from_row_id(one.incident), kind: one.kind }
+        });
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waiting {
+            Some(list) if list.len() + happened.len() <= WAITING => list.extend(committed),
+            _ => *waiting = None,
+        }
+        drop(waiting);
+        self.news.notify_one();
+    }
+}
+
+/// As long as there is one, the writer tells what it commits.
+#[derive(Debug)]
+pub struct Watching(Arc<Feed>);
+
+impl Watching {
+    /// The newest place. All that is committed later is told, at a later place or, for repeats, at this one.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.0.newest.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What has changed since a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The incidents, each at its newest entry, in that order; and the newest place.
+    Changed(Vec<Committed>, i64),
+    /// More incidents than were asked for.
+    TooMany,
+    /// There is no such place: it is yet to come, or what followed it has been deleted.
+    Unknown,
+}
+
+impl Store {
+    /// Waits for what is committed while there is a [`Watching`]: all of it since the last call, in its order; `None`:
+    /// it was too much. For one caller, who tells the others.
+    pub async fn committed(&self) -> Option<Vec<Committed>> {
+        self.feed.news.notified().await;
+        let mut waiting = self.feed.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.replace(Vec::new())
+    }
+
+    /// Makes the writer tell what it commits.
+    pub fn watching(&self) -> Watching {
+        self.feed.watchers.fetch_add(1, Ordering::SeqCst);
+        Watching(Arc::clone(&self.feed))
+    }
+
+    /// The incidents that have changed since `place`, if they are no more than `most`.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn changed_since(&self, place: i64, most: usize) -> Result<Since, Error> {
+        self.read(move |connection| changed_since(connection, place, most)).await
+    }
+
+    /// Incidents as they now are, in one short read; what is not there is left out.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn incidents(&self, numbers: HashSet<Number>) -> Result<Vec<Incident>, Error> {
+        self.read(move |connection| {
+            let snapshot = connection.transaction()?;
+            numbers.into_iter().filter_map(|number| read::incident(&snapshot, number).transpose()).collect()
+        })
+        .await
+    }
+}
+
+/// The oldest and the newest place.
+fn ends(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    let sql = "SELECT coalesce((SELECT min(id) FROM event), 1), coalesce((SELECT max(id) FROM event), 0)";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Walks back from the newest entry, so that it ends early where there is too much: a timeline is short, and so the
+/// entries of `most` incidents are not many.
+fn changed_since(connection: &mut Connection, place: i64, most: usize) -> rusqlite::Result<Since> {
+    let snapshot = connection.transaction()?;
+    let (oldest, newest) = ends(&snapshot)?;
+    if !(oldest - 1..=newest).contains(&place) {
+        return Ok(Since::Unknown);
+    }
+    let sql = "SELECT id, incident, kind FROM event WHERE id > ?1 ORDER BY id DESC";
+    let mut statement = snapshot.prepare_cached(sql)?;
+    let mut rows = statement.query([place])?;
+    let mut changed: HashMap<i64, Committed> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let incident = row.get(1)?;
+        if changed.contains_key(&incident) {
+            continue;
+        }
+        if changed.len() == most {
+            return Ok(Since::TooMany);
+        }
+        let number = Number::from_row_id(incident);
+        let one = Committed { place: row.get(0)?, is_new: true, incident: number, kind: row.get(2)? };
+        changed.insert(incident, one);
+    }
+    let mut changed: Vec<_> = changed.into_values().collect();
+    changed.sort_unstable_by_key(|one| one.place);
+    Ok(Since::Changed(changed, newest))
+}

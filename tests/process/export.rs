@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use crate::commands::Setup;
 use crate::harness::{CONFIG, Folder, told};
 use crate::scripted::{Running, Scripted};
 
@@ -96,4 +97,22 @@ fn a_reader_that_leaves_is_no_error_and_a_full_disk_is_one() {
         let (ended, _, stderr) = told(&child.wait_with_output().unwrap());
         assert_eq!((ended, stderr.contains("cannot write the output")), (Some(code), code == 1), "{stderr}");
     }
+}
+
+#[test]
+fn a_real_server_exports_all_of_it() {
+    let setup = Setup::new(CONFIG);
+    for n in 0..300 {
+        let severity = if n % 3 == 0 { "SEV0" } else { "SEV1" };
+        setup.server.post(&format!(
+            r#"{{"title":"It is\ndown \"{n}\"","service_id":"SER-00001","severity":"{severity}"}}"#
+        ));
+    }
+    let all = setup.say(&["export"]);
+    assert_eq!(all.lines().count(), 300);
+    let first: serde_json::Value = serde_json::from_str(all.lines().next().unwrap()).unwrap();
+    assert_eq!(first["title"], "It is\ndown \"0\"");
+    let told = setup.say(&["export", "--format", "csv", "--severity", "SEV0", "-o", "worst.csv"]);
+    assert_eq!(told, "100 incident(s) are in worst.csv\n");
+    assert!(setup.fail(&["export", "--status", "broken"]).contains("(validation_error)"));
 }

@@ -1,6 +1,7 @@
 //! `firebell incidents --watch`: the list, live lines, and connections that break.
 
-use crate::harness::{CONFIG, Folder};
+use crate::commands::Setup;
+use crate::harness::{CONFIG, Folder, Server};
 use crate::scripted::{Running, Scripted};
 
 fn incident(number: &str, severity: &str, title: &str) -> String {
@@ -116,4 +117,37 @@ fn a_refusal_at_the_start_is_the_end() {
         assert_eq!((status.code(), said.len()), (Some(1), 0));
         assert_eq!(complained[0], format!("no ({code})"));
     }
+}
+
+#[test]
+fn a_real_server_is_watched_and_found_again() {
+    let setup = Setup::new(CONFIG);
+    setup.say(&["send", "First", "-k", "a"]);
+    let flags = ["incidents", "--watch", "--severity", "SEV1", "--severity", "SEV2"];
+    let watch = Running::start(&setup.folder, &setup.server.url(), &flags);
+    let shows = |start: &str, end: &str| {
+        let line = watch.said();
+        assert!(line.contains(start) && line.ends_with(end), "{start} {end}: {line}");
+    };
+    shows("NUMBER ", "  TITLE");
+    shows("-001  SEV2  new                            SER-00001       1  ", "Z  First");
+    let number = setup.json(&["send", "Second", "--severity", "SEV1", "--json"])["incident_number"].clone();
+    let number = number.as_str().unwrap();
+    shows("-002  SEV1  new            created         SER-00001       1  ", "Z  Second");
+    setup.say(&["send", "Of no interest", "--severity", "SEV4"]);
+    setup.say(&["send", "First", "-k", "a"]);
+    shows("-001  SEV2  new            repeated        SER-00001       2  ", "Z  First");
+    setup.say(&["incidents", "ack", number]);
+    shows("-002  SEV1  investigating  acknowledged ", "Z  Second");
+    // The same address again, as it is after a restart.
+    let addr = setup.server.addr.to_string();
+    setup.server.terminate();
+    assert_eq!(watch.complained(), "connection lost; trying again");
+    let mut serve = setup.folder.firebell(&["serve"]);
+    serve.env("FIREBELL_LISTEN", &addr);
+    let setup = Setup { folder: setup.folder, server: Server::start(serve) };
+    setup.say(&["incidents", "resolve", number]);
+    shows("-002  SEV1  resolved       resolved ", "Z  Second");
+    assert_eq!(watch.complained(), "connected again");
+    setup.server.terminate();
 }

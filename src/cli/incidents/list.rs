@@ -25,7 +25,8 @@ pub struct List {
     /// How many at most, up to 10000 [default: 20]
     #[arg(long, short = 'n', value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: Option<u16>,
-    /// Go on with what happens, live, until Ctrl-C
+    /// Go on with what happens, live, until Ctrl-C; not by text or time, and by aliases of services only where the
+    /// configuration is at hand
     #[arg(long, short, conflicts_with_all = ONLY_IN_LISTS)]
     pub watch: bool,
     #[command(flatten)]

@@ -7,7 +7,7 @@
 //! 3. Only the writer thread of the one serving process opens write transactions (an exclusive lock stands beside the
 //!    store); reads use read-only pooled connections and keep no statement open between pages.
 //! 4. Dropping any request's future (a client that went away) leaves no partial state.
-//! 5. Routing keys, tokens, secrets and bodies never reach a log or an error text.
+//! 5. Routing keys, tokens, secrets and bodies never reach a log, a metric or an error text.
 //! 6. Everything queued, buffered or retried has a bound; those that depend on the machine are in `config.toml`.
 //! 7. A dry run and the real path are the same code: a command that the writer rolls back.
 //!
@@ -24,7 +24,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`clock`], [`error`], [`json`], [`route`] |
-//! | 1 | [`model`], [`reply`] |
+//! | 1 | [`metrics`], [`model`], [`reply`] |
 //! | 2 | [`registry`], [`config`], [`source`], [`store`] |
 //! | 3 | [`handler`] |
 //! | 4 | [`server`] |
@@ -38,6 +38,7 @@ pub mod config;
 pub mod error;
 pub mod handler;
 pub mod json;
+pub mod metrics;
 pub mod model;
 pub mod registry;
 pub mod reply;

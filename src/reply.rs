@@ -16,8 +16,10 @@ use crate::json::{push_quoted, quoted};
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// `data`, as JSON.
+    /// `data`, as JSON; all of the body, where it has a type of its own.
     pub data: String,
+    /// The type of a body that goes out as it is. `None`: it is `data` in its envelope.
+    pub content_type: Option<&'static str>,
     /// It is the result of an earlier request with the same idempotency key.
     pub replayed: bool,
 }
@@ -29,7 +31,13 @@ impl Answer {
     /// When `data` cannot be JSON, which is a bug.
     pub fn ok(data: &impl Serialize) -> Result<Self, Error> {
         let data = serde_json::to_string(data).map_err(Error::internal)?;
-        Ok(Self { status: 200, data, replayed: false })
+        Ok(Self { status: 200, data, content_type: None, replayed: false })
+    }
+
+    /// A `200` whose body goes out as it is.
+    #[must_use]
+    pub fn raw(content_type: &'static str, body: String) -> Self {
+        Self { status: 200, data: body, content_type: Some(content_type), replayed: false }
     }
 }
 
@@ -94,9 +102,14 @@ pub fn stream(stream: Stream) -> Reply {
     Reply { status: 200, headers, body: Body::Made { chunks, endless } }
 }
 
-/// Puts a success in its envelope.
+/// Puts a success in its envelope, if it is to have one.
 #[must_use]
 pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
+    if let Some(content_type) = answer.content_type {
+        let mut headers = common_headers();
+        headers[0].1 = HeaderValue::from_static(content_type);
+        return Reply { status: answer.status, headers, body: Body::Whole(answer.data.clone().into()) };
+    }
     let mut body = String::with_capacity(answer.data.len() + 160);
     body.push_str("{\"success\":true,\"data\":");
     body.push_str(&answer.data);

@@ -26,10 +26,12 @@ pub enum Route {
     Service,
     Healthz,
     Readyz,
+    Metrics,
+    Openapi,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-const TABLE: [(&str, &str, Route); 18] = [
+pub const TABLE: [(&str, &str, Route); 20] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
@@ -50,6 +52,8 @@ const TABLE: [(&str, &str, Route); 18] = [
     ("GET", "/incidents/{number}", Route::Incident),
     ("GET", "/healthz", Route::Healthz),
     ("GET", "/readyz", Route::Readyz),
+    ("GET", "/metrics", Route::Metrics),
+    ("GET", "/openapi.json", Route::Openapi),
 ];
 
 /// A URL that leads somewhere.
@@ -57,8 +61,8 @@ const TABLE: [(&str, &str, Route); 18] = [
 pub struct Match<'a> {
     /// Where.
     pub route: Route,
-    /// The path as the table writes it: safe to log, since it holds no key.
-    pub template: &'static str,
+    /// Its position in the table. The template there is safe to log, since it holds no key.
+    pub position: usize,
     /// What stands for the names in braces, percent-decoded.
     pub parameters: Vec<Cow<'a, str>>,
 }
@@ -71,7 +75,7 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
     let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
     let mut by_name = false;
-    for (table_method, template, route) in TABLE {
+    for (position, (table_method, template, route)) in TABLE.into_iter().enumerate() {
         let Some(parameters) = parameters(template, path) else { continue };
         // What is called by its name is nothing else.
         if by_name && !parameters.is_empty() {
@@ -79,7 +83,7 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
         }
         by_name |= parameters.is_empty();
         if table_method == method {
-            return Ok(Match { route, template, parameters });
+            return Ok(Match { route, position, parameters });
         }
         allowed.push(table_method);
     }
@@ -119,7 +123,7 @@ mod tests {
         let found = find("POST", "/webhooks/a%2Fb").unwrap();
         assert_eq!((found.route, found.parameters), (Route::Webhook, vec!["a/b".into()]));
         assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
-        assert_eq!(find("HEAD", "/healthz").unwrap().template, "/healthz");
+        assert_eq!(find("HEAD", "/healthz").unwrap().route, Route::Healthz);
         assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Incident);
         assert_eq!(find("GET", "/api/v1/incidents/stream").unwrap().route, Route::IncidentStream);
         for path in [

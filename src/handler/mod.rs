@@ -28,6 +28,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::registry::{Integration, Scope};
 use crate::reply::Said;
 use crate::route::{self, Route};
@@ -68,6 +69,7 @@ pub struct Handler {
     exports: Arc<Semaphore>,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
+    metrics: Metrics,
 }
 
 /// Who a request comes from.
@@ -81,7 +83,8 @@ enum Who {
 /// What is known of a request, admitted or not: enough for its line in the log.
 #[derive(Debug, Default)]
 pub struct Seen {
-    template: Option<&'static str>,
+    /// Its position in the table of routes.
+    pub route: Option<usize>,
     who: Option<Who>,
 }
 
@@ -89,7 +92,7 @@ impl Seen {
     /// The route as the table writes it: it holds no key.
     #[must_use]
     pub fn template(&self) -> &'static str {
-        self.template.unwrap_or("-")
+        self.route.and_then(|at| route::TABLE.get(at)).map_or("-", |(_, template, _)| template)
     }
 
     /// Whom the request comes from: `integration:NAME`, `token:NAME`, or `-`.
@@ -127,9 +130,11 @@ impl Handler {
     /// A handler over an open store.
     #[must_use]
     pub fn new(live: Live, store: Arc<Store>, clock: Clock) -> Self {
+        let metrics = Metrics::new(store.metrics(), clock.now_ms());
         let streams = Streams::new(live.config.limits.streams);
         Self {
             live: RwLock::new(Arc::new(live)),
+            metrics,
             store,
             clock,
             rate_limits: RateLimits::default(),
@@ -150,6 +155,12 @@ impl Handler {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 
+    /// What is counted here; those who answer count with it.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// The time that requests are judged by, in milliseconds.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
@@ -162,7 +173,7 @@ impl Handler {
     /// The refusal; the body need not be read for it.
     pub fn admit(&self, head: &Parts, seen: &mut Seen) -> Result<Admitted, Error> {
         let found = route::find(head.method.as_str(), head.uri.path())?;
-        seen.template = Some(found.template);
+        seen.route = Some(found.position);
         let live = self.live();
         let limits = &live.config.limits;
         let (who, body_limit) = match found.route {
@@ -190,6 +201,7 @@ impl Handler {
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
             Route::Healthz | Route::Readyz => (Who::Anyone, None),
+            Route::Metrics | Route::Openapi => (Who::Caller(access::authorize_operator(&live, head)?), None),
         };
         let who = seen.who.insert(who).clone();
         self.check_rate(&who)?;
@@ -237,6 +249,8 @@ impl Handler {
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
+            Route::Metrics => self.show_metrics(admitted, head).await,
+            Route::Openapi => Ok(ops::openapi()),
         };
         answer.map(Said::Answer)
     }

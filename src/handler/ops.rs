@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use http::header::ACCEPT;
+use http::request::Parts;
 use serde_json::json;
 
-use super::Handler;
+use super::{Admitted, Handler};
 use crate::error::Error;
+use crate::metrics;
 use crate::reply::Answer;
 
 /// How old the proof of a durable write may be.
@@ -14,6 +17,11 @@ const PROOF_MS: i64 = 5_000;
 /// `GET /healthz`: the process answers.
 pub fn healthz() -> Result<Answer, Error> {
     Answer::ok(&json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// `GET /openapi.json`: the contract, for programs. Tests hold every answer against it.
+pub fn openapi() -> Answer {
+    Answer::raw("application/json", include_str!("openapi.json").to_owned())
 }
 
 impl Handler {
@@ -25,5 +33,25 @@ impl Handler {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
         Answer::ok(&json!({ "status": "ready" }))
+    }
+
+    /// `GET /metrics`
+    pub(super) async fn show_metrics(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
+        let census = self.store.census().await;
+        if let Err(error) = &census {
+            tracing::warn!(
+                cause = error.cause().map(tracing::field::display),
+                "the store could not be read for metrics"
+            );
+        }
+        let services = admitted.live.config.registry.services();
+        let services = services.iter().map(|service| service.id.as_str()).collect();
+        let text = self.metrics.render(census.as_ref().ok(), &services).map_err(Error::internal)?;
+        let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let modern = accepted.into_iter().any(|types| types.contains("application/openmetrics-text"));
+        Ok(match modern {
+            true => Answer::raw(metrics::OPENMETRICS, text),
+            false => Answer::raw(metrics::PLAIN_TEXT, metrics::to_plain_text(&text)),
+        })
     }
 }

@@ -69,6 +69,11 @@ impl Handler {
             dry_run,
         };
         let (reports, replayed) = self.store.ingest(ingest).await?;
+        if !dry_run && !replayed {
+            for report in &reports {
+                self.metrics.alerts.stored(&integration.name, report.outcome);
+            }
+        }
         let wrote = reports.iter().any(|report| report.outcome != Outcome::Ignored);
         if wrote && !dry_run && !replayed {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);

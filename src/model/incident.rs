@@ -133,6 +133,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome, in the order in which they apply.
+    pub const ALL: [Self; 6] =
+        [Self::Created, Self::Reopened, Self::Resolved, Self::Updated, Self::Repeated, Self::Ignored];
+
     /// The name that clients read.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

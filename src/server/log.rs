@@ -8,6 +8,7 @@ use http::request::Parts;
 
 use crate::error::Error;
 use crate::handler::Seen;
+use crate::metrics::RequestMetrics;
 
 /// Lines about refused, failed and slow requests that one sender may cause in a minute.
 const REFUSALS_A_MINUTE: u32 = 10;
@@ -50,6 +51,7 @@ impl RequestLog {
 /// away.
 pub struct Completion<'a> {
     log: &'a RequestLog,
+    metrics: &'a RequestMetrics,
     /// The id under which everything about it is logged.
     pub request_id: String,
     /// Something of its body is still to come, so its connection cannot be used again.
@@ -62,15 +64,22 @@ pub struct Completion<'a> {
 
 impl<'a> Completion<'a> {
     /// A request that has just come in.
-    pub fn new(log: &'a RequestLog, request_id: String, started: Instant) -> Self {
-        Self { log, request_id, body_left: false, started, seen: Seen::default(), done: false }
+    pub fn new(
+        log: &'a RequestLog,
+        metrics: &'a RequestMetrics,
+        request_id: String,
+        started: Instant,
+    ) -> Self {
+        Self { log, metrics, request_id, body_left: false, started, seen: Seen::default(), done: false }
     }
 
-    /// Writes the line: successes at DEBUG, refusals at INFO, our own failures and slow requests at WARN, bugs at ERROR.
+    /// Counts it and writes the line: successes at DEBUG, refusals at INFO, our own failures and slow requests at WARN, bugs at ERROR.
     pub fn done(&mut self, head: &Parts, status: u16, error: Option<&Error>, now_ms: i64) {
         self.done = true;
+        let took = self.started.elapsed();
+        self.metrics.answered(self.seen.route, status, took);
         // To the microsecond: more digits would only pretend.
-        let ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let ms = (took.as_secs_f64() * 1e6).round() / 1e3;
         let slow = ms > SLOW_MS;
         let quiet = status < 400 && !slow;
         if quiet && !tracing::enabled!(tracing::Level::DEBUG) {
@@ -106,6 +115,7 @@ impl<'a> Completion<'a> {
 impl Drop for Completion<'_> {
     fn drop(&mut self) {
         if !self.done {
+            self.metrics.abandoned();
             let (id, route) = (self.request_id.as_str(), self.seen.template());
             tracing::debug!(id, route, "the client went away before it was answered");
         }

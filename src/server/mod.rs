@@ -162,7 +162,8 @@ impl Server {
         let started = Instant::now();
         let (head, body) = request.into_parts();
         let request_id = self.ids.of(&head.headers);
-        let mut completion = Completion::new(&self.log, request_id, started);
+        let mut completion =
+            Completion::new(&self.log, &self.handler.metrics().requests, request_id, started);
         let result = match catch_panic(self.handle(&head, body, &mut completion)).await {
             Some(result) => result,
             None => Err(Error::internal("a panic; it was logged where it happened")),

@@ -38,7 +38,12 @@ pub(super) fn answer(received: &Received, public_url: &str) -> Result<Answer, Er
     }
     data.push_str(if received.dry_run { ",\"dry_run\":true}" } else { "}" });
     let created = report.outcome == Outcome::Created && !received.dry_run;
-    Ok(Answer { status: if created { 201 } else { 200 }, data, replayed: received.replayed })
+    Ok(Answer {
+        status: if created { 201 } else { 200 },
+        data,
+        content_type: None,
+        replayed: received.replayed,
+    })
 }
 
 fn push_member(data: &mut String, name: &str, value: Option<&str>) {

@@ -3,6 +3,7 @@
 //! The only place that knows SQL. Its interface is some dozen named operations on domain types; none shows SQL or a
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
+mod census;
 mod columns;
 mod create;
 mod edit;
@@ -31,6 +32,7 @@ use rusqlite::OptionalExtension;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
+use crate::metrics::{Census, WriterMetrics};
 use crate::model::{Entry, Incident, Number, Report};
 pub use create::Create;
 pub use edit::{Comment, Edit};
@@ -101,6 +103,8 @@ pub struct Store {
     /// `None` once it is closed.
     writer: RwLock<Option<Writer>>,
     readers: r2d2::Pool<SqliteConnectionManager>,
+    path: PathBuf,
+    metrics: WriterMetrics,
     timeout: Duration,
     feed: Arc<Feed>,
     _lock: Lock,
@@ -128,13 +132,14 @@ impl Store {
             .map_err(|error| {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
+        let metrics = WriterMetrics::default();
         let feed = Feed::of(&connection)
             .map_err(|error| OpenError(format!("cannot read {}: {error}", options.path.display())))?;
         let feed = Arc::new(feed);
         let (writer, deliveries) =
-            Writer::start(connection, place, clock, options.writer, Arc::clone(&feed))?;
-        let writer = RwLock::new(Some(writer));
-        Ok((Self { writer, readers, timeout: options.timeout, feed, _lock: lock }, deliveries))
+            Writer::start(connection, place, clock, options.writer, Arc::clone(&feed), metrics.clone())?;
+        let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
+        Ok((Self { writer, readers, path, metrics, timeout: options.timeout, feed, _lock: lock }, deliveries))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
@@ -260,6 +265,21 @@ impl Store {
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
         self.read(move |connection| list::list(connection, &query)).await
+    }
+
+    /// What is in the store, in numbers.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn census(&self) -> Result<Census, Error> {
+        let path = self.path.clone();
+        self.read(move |connection| census::census(connection, &path)).await
+    }
+
+    /// What the writer counts.
+    #[must_use]
+    pub fn metrics(&self) -> WriterMetrics {
+        self.metrics.clone()
     }
 
     /// Resolves when the writer has ended, which it does by itself only when it dies of a bug.

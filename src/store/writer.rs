@@ -21,6 +21,7 @@ use super::upkeep::{self, ClockWatch};
 use super::watch::Feed;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
+use crate::metrics::WriterMetrics;
 use crate::model::{Entry, Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
@@ -82,6 +83,9 @@ pub enum Done {
     More,
 }
 
+/// A job on its way to the writer, and since when.
+type Queued = (Instant, (Job, Answer));
+
 type Answer = oneshot::Sender<Result<Done, Error>>;
 
 /// The job goes back with its answer, to be freed where it was made: freeing another thread's memory takes a lock.
@@ -107,7 +111,8 @@ impl Deliveries {
 /// The way to the writer thread.
 #[derive(Debug)]
 pub struct Writer {
-    queue: SyncSender<(Job, Answer)>,
+    queue: SyncSender<Queued>,
+    metrics: WriterMetrics,
     thread: JoinHandle<()>,
     alive: watch::Receiver<()>,
 }
@@ -131,6 +136,7 @@ impl Writer {
         clock: Clock,
         limits: WriterLimits,
         feed: Arc<Feed>,
+        metrics: WriterMetrics,
     ) -> Result<(Self, Deliveries), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
@@ -148,13 +154,14 @@ impl Writer {
             feed,
             memory: Memory::default(),
             watch,
+            metrics: metrics.clone(),
             indexer: Indexer::default(),
             unindexed: true,
             indexed: Instant::now(),
         };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
-        Ok((Self { queue, thread, alive }, Deliveries(deliveries)))
+        Ok((Self { queue, metrics, thread, alive }, Deliveries(deliveries)))
     }
 
     /// Hands a job over; the answer comes when it is on disk or refused.
@@ -163,7 +170,13 @@ impl Writer {
     /// `overloaded` when the queue is full; nothing was kept then.
     pub fn submit(&self, job: Job) -> Result<oneshot::Receiver<Result<Done, Error>>, Error> {
         let (answer, done) = oneshot::channel();
-        match self.queue.try_send((job, answer)) {
+        // Before it is: the writer may have taken it before this thread goes on.
+        self.metrics.queued();
+        let sent = self.queue.try_send((Instant::now(), (job, answer)));
+        if sent.is_err() {
+            self.metrics.not_queued();
+        }
+        match sent {
             Ok(()) => Ok(done),
             Err(TrySendError::Full(_)) => Err(Error::new(
                 Kind::Overloaded,
@@ -203,6 +216,7 @@ struct Worker {
     feed: Arc<Feed>,
     memory: Memory,
     watch: ClockWatch,
+    metrics: WriterMetrics,
     indexer: Indexer,
     /// There may be texts that the index for search does not have.
     unindexed: bool,
@@ -220,16 +234,17 @@ const INDEX_EVERY: Duration = Duration::from_millis(250);
 const INDEXED_AT_ONCE: usize = 500;
 
 impl Worker {
-    fn run(mut self, jobs: &Receiver<(Job, Answer)>) {
+    fn run(mut self, jobs: &Receiver<Queued>) {
         let mut waiting = Vec::with_capacity(self.limits.batch);
-        while let Some(first) = self.next_job(jobs) {
+        while let Some((oldest, first)) = self.next_job(jobs) {
             waiting.push(first);
             while waiting.len() < self.limits.batch {
                 match jobs.try_recv() {
-                    Ok(next) => waiting.push(next),
+                    Ok((_, next)) => waiting.push(next),
                     Err(_) => break,
                 }
             }
+            self.metrics.began(waiting.len(), oldest);
             self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
@@ -238,6 +253,7 @@ impl Worker {
                 let result = self.run_alone(&dry.0);
                 self.deliver(vec![(dry, result)]);
             }
+            self.metrics.ended();
         }
         // So that the one file holds everything, for those who copy it while nothing runs.
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -249,7 +265,7 @@ impl Worker {
     }
 
     /// Waits for a job. Search is a matter for calm moments: when nothing comes for a while, or it has waited for long.
-    fn next_job(&mut self, jobs: &Receiver<(Job, Answer)>) -> Option<(Job, Answer)> {
+    fn next_job(&mut self, jobs: &Receiver<Queued>) -> Option<Queued> {
         let mut calm = false;
         loop {
             if !self.unindexed {
@@ -344,6 +360,7 @@ impl Worker {
         work: impl FnOnce(&mut Tx<'_>, &mut ClockWatch, WriterLimits) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if !self.place.is_kept() {
+            self.metrics.failed();
             return Err(Failure::Refused(moved()));
         }
         let remembered = self.memory.clone();
@@ -353,11 +370,16 @@ impl Worker {
             let done = work(&mut tx, &mut self.watch, self.limits)?;
             let happened = tx.finish()?;
             if commit {
+                let began = Instant::now();
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
+                self.metrics.committed(began.elapsed());
                 self.feed.tell(&happened);
             }
             Ok(done)
         })();
+        if matches!(attempt, Err(Failure::Sqlite(_))) {
+            self.metrics.failed();
+        }
         if !commit || attempt.is_err() {
             self.memory = remembered;
             self.roll_back();

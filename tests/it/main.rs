@@ -1,7 +1,7 @@
 //! What a client may rely on, held against the real server over real sockets.
 //!
 //! Every test has a server of its own, in this process, with a file and a clock of its own. Every answer is checked for
-//! what all answers have ([`http`]); every file is checked for what must hold of it after any history ([`file`]); every
+//! what all answers have ([`http`]) and against `openapi.json` ([`document`]); every file is checked for what must hold of it after any history ([`file`]); every
 //! log line is checked for what must never be in one ([`log`]).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod http;
 
+mod document;
 mod file;
 mod log;
 mod server;
@@ -27,7 +28,9 @@ mod json;
 mod lifecycle;
 mod lists;
 mod metadata;
+mod metrics;
 mod numbers;
+mod openapi;
 mod order;
 mod protocol;
 mod rates;

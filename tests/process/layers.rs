@@ -136,9 +136,13 @@ fn no_module_uses_one_of_a_higher_layer() {
 
 #[test]
 fn libraries_stay_where_they_belong() {
-    for (library, home) in
-        [("hyper", "server"), ("hyper_util", "server"), ("rusqlite", "store"), ("r2d2", "store")]
-    {
+    for (library, home) in [
+        ("hyper", "server"),
+        ("hyper_util", "server"),
+        ("rusqlite", "store"),
+        ("r2d2", "store"),
+        ("prometheus_client", "metrics"),
+    ] {
         let mut homes = BTreeSet::new();
         for source in sources() {
             let code = source.code();

@@ -5,11 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::{Agent, Proxy};
+use serde_json::value::RawValue;
+use ureq::http::{Request, Response, header};
+use ureq::{Agent, AsSendBody, Body, BodyReader, Proxy};
 use url::Url;
 
+use super::trouble::{Trouble, explain};
 use super::{Failure, given, load};
 use crate::config::{Config, is_local_url};
 use crate::registry::Scope;
@@ -17,8 +20,12 @@ use crate::registry::Scope;
 /// How long a command waits for an answer: longer than a server waits for its disk, unless configured otherwise.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// More than any answer that is read as a whole: a page of a hundred incidents, all of them as large as may be.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// Which server to talk to.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
 pub struct Target {
     /// The server; without it FIREBELL_URL, else the configuration's `listen`
     #[arg(long, global = true, value_name = "URL")]
@@ -33,6 +40,35 @@ pub struct Client {
     agent: Agent,
     base: String,
     token: Option<String>,
+}
+
+/// `data` of an answer, as it was sent: reading and writing it again would change numbers and the order of members.
+pub struct Data(Box<RawValue>);
+
+impl Data {
+    /// As JSON.
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+
+    /// As what it is.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
+        read(&self.0)
+    }
+}
+
+/// A part of an answer, as what it is.
+pub fn read<T: DeserializeOwned>(json: &RawValue) -> Result<T, Trouble> {
+    serde_json::from_str(json.get()).map_err(|error| {
+        Trouble::Strange(format!("the answer is not one that this version of firebell knows: {error}"))
+    })
+}
+
+/// What every answer of the API is in.
+#[derive(Default, Deserialize)]
+struct Envelope {
+    data: Option<Box<RawValue>>,
+    error: Option<Value>,
 }
 
 impl Client {
@@ -75,58 +111,102 @@ impl Client {
     }
 
     /// `GET`; `data` of the answer.
-    pub fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.agent.get(format!("{}{path}", self.base));
-        let request = match &self.token {
-            Some(token) => request.header("Authorization", format!("Bearer {token}")),
-            None => request,
-        };
-        self.data(request.call())
+    pub fn get(&self, path: &str) -> Result<Data, Trouble> {
+        self.data(self.run(self.request("GET", path, &[]), ()))
     }
 
-    /// `POST`; `data` of the answer.
-    pub fn post(&self, path: &str, body: &str, headers: &[(&str, String)]) -> Result<Value, Failure> {
-        let mut request =
-            self.agent.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
+    /// `POST` of JSON; `data` of the answer.
+    pub fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Result<Data, Trouble> {
+        self.data(
+            self.run(self.request("POST", path, headers).header("Content-Type", "application/json"), body),
+        )
+    }
+
+    /// `PATCH` of JSON; `data` of the answer.
+    pub fn patch(&self, path: &str, body: &str) -> Result<Data, Trouble> {
+        self.data(self.run(self.request("PATCH", path, &[]).header("Content-Type", "application/json"), body))
+    }
+
+    /// `GET` of what takes as long as it takes; the body, to be read as it comes. A server that sends nothing for
+    /// `silence` is dead, and reading fails.
+    pub fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        silence: Duration,
+    ) -> Result<BodyReader<'static>, Trouble> {
+        let request = self.request("GET", path, headers).body(()).map_err(ureq::Error::from);
+        let answer = request.and_then(|request| {
+            let patient = self
+                .agent
+                .configure_request(request)
+                .timeout_global(None)
+                .timeout_connect(Some(TIMEOUT))
+                .timeout_recv_response(Some(TIMEOUT))
+                .timeout_per_read(Some(silence));
+            self.agent.run(patient.build())
+        });
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body().into_reader());
+        }
+        Err(self.refusal(answer))
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> ureq::http::request::Builder {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        self.data(request.send(body))
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
     }
 
-    fn data(&self, answer: Result<Response<ureq::Body>, ureq::Error>) -> Result<Value, Failure> {
-        let base = &self.base;
-        let mut answer = answer.map_err(|error| {
-            Failure(format!(
-                "cannot reach {base}: {error}; is `firebell serve` running there? (--url, FIREBELL_URL)"
-            ))
-        })?;
-        let status = answer.status();
-        let body = answer.body_mut().read_to_string()?;
-        let mut body: Value = serde_json::from_str(&body).map_err(|_| {
-            Failure(format!("{base} answered {status}, but not as Firebell does; is the URL right?"))
-        })?;
-        if status.is_success() {
-            return Ok(body["data"].take());
-        }
-        Err(Failure(explain(&body["error"])))
+    fn run(
+        &self,
+        request: ureq::http::request::Builder,
+        body: impl AsSendBody,
+    ) -> Result<Response<Body>, ureq::Error> {
+        self.agent.run(request.body(body)?)
     }
-}
 
-/// A refusal, for a person: the message, and each field that is wrong.
-fn explain(error: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut lines = vec![format!("{} ({})", text(&error["message"]), text(&error["code"]))];
-    let fields = error["details"]["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if fields.len() > 1 {
-        lines.extend(
-            fields.iter().map(|field| format!("  {} {}", text(&field["field"]), text(&field["message"]))),
-        );
+    fn data(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Data, Trouble> {
+        let mut answer = answer.map_err(|error| self.unreachable(&error))?;
+        if !answer.status().is_success() {
+            return Err(self.refusal(answer));
+        }
+        let strange = self.strange(&answer);
+        self.envelope(&mut answer)?.data.map(Data).ok_or(strange)
     }
-    lines.join("\n")
+
+    fn refusal(&self, mut answer: Response<Body>) -> Trouble {
+        let error = match self.envelope(&mut answer) {
+            Ok(envelope) => envelope.error,
+            Err(trouble) => return trouble,
+        };
+        let Some(error) = error else { return self.strange(&answer) };
+        let status = answer.status().as_u16();
+        let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        Trouble::Refused { status, text: explain(status, &error, retry_after) }
+    }
+
+    /// What is no envelope reads as an empty one.
+    fn envelope(&self, answer: &mut Response<Body>) -> Result<Envelope, Trouble> {
+        let body = answer.body_mut().with_config().limit(MOST_BYTES).read_to_string();
+        let body = body.map_err(|error| self.unreachable(&error))?;
+        Ok(serde_json::from_str(&body).unwrap_or_default())
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Trouble {
+        Trouble::Unreachable(format!(
+            "cannot reach {}: {error}; is `firebell serve` running there? (--url, FIREBELL_URL)",
+            self.base
+        ))
+    }
+
+    fn strange(&self, answer: &Response<Body>) -> Trouble {
+        let (base, status) = (&self.base, answer.status());
+        Trouble::Strange(format!("{base} answered {status}, but not as Firebell does; is the URL right?"))
+    }
 }
 
 /// Where a server that listens on `listen` can be reached from this machine.
@@ -137,4 +217,32 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_falls_silent_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n").unwrap();
+            // Held until the client gives up.
+            stream.read_to_end(&mut Vec::new()).ok();
+        });
+        let target = Target { url: Some(url), token: None };
+        let (client, _) = Client::new(None, &target, None).unwrap();
+        let mut stream = client.open("/", &[], Duration::from_millis(50)).unwrap();
+        let mut text = String::new();
+        assert!(stream.read_to_string(&mut text).is_err());
+        assert_eq!(text, ":\n");
+        drop(stream);
+        server.join().unwrap();
+    }
 }

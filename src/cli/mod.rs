@@ -1,13 +1,18 @@
 //! The command line. Plain text for people, `--json` for programs; exit codes 0, 1 (it did not work), 2 (usage).
 
+mod cells;
 mod check;
 mod client;
+mod events;
+mod export;
+mod filters;
 mod healthcheck;
 mod incidents;
 mod init;
 mod send;
 mod serve;
 mod text;
+mod trouble;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +33,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "a process makes one")]
 enum Command {
     /// Serve webhooks and the API until SIGTERM; SIGHUP reloads the configuration
     Serve,
@@ -37,8 +43,10 @@ enum Command {
     Check,
     /// Send a test incident to a running server
     Send(send::Send),
-    /// List incidents, show one, acknowledge or resolve it
+    /// List and watch incidents, show one, create, acknowledge, resolve, comment
     Incidents(incidents::Incidents),
+    /// Write incidents to a file or to standard output, as NDJSON or CSV
+    Export(export::Export),
     /// Ask a running server whether it answers; for containers and scripts
     Healthcheck(client::Target),
 }
@@ -67,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::Check => check::run(config),
         Command::Send(send) => send::run(config, send),
         Command::Incidents(incidents) => incidents::run(config, incidents),
+        Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),
     };
     match outcome {

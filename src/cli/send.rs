@@ -64,11 +64,12 @@ pub fn run(config: Option<&Path>, send: &Send) -> Outcome {
         headers = vec![("X-Firebell-Timestamp", now_s), ("X-Firebell-Signature", signature)];
     }
     let query = if send.dry_run { "?dry_run=1" } else { "" };
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let data = client.post(&format!("/webhooks/{key}{query}"), &body, &headers)?;
     if send.json {
-        text::say(&data.to_string());
+        text::say(data.json());
     } else {
-        report(&data);
+        report(&data.read()?);
     }
     Ok(())
 }

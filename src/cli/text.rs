@@ -42,25 +42,3 @@ pub fn in_severity_colour(text: &str, severity: Option<Severity>, colours: bool)
     };
     if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
-
-/// `text` in at most `width` characters, on one line, without what a terminal would take for a command.
-pub fn fit(text: &str, width: usize) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    if text.chars().count() <= width {
-        return text.chars().map(plain).collect();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).map(plain).collect();
-    kept + "…"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fit;
-
-    #[test]
-    fn texts_are_cut_to_a_width_and_cannot_command_the_terminal() {
-        assert_eq!(fit("short", 5), "short");
-        assert_eq!(fit("längere", 5), "läng…");
-        assert_eq!(fit("a\x1b[31m\nb", 20), "a [31m b");
-    }
-}

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
 
+mod acting;
 mod audit;
 mod bodies;
 mod check;
 mod commands;
+mod export;
 mod harness;
 #[allow(dead_code, reason = "shared with the other test binaries; each uses a part of it")]
 #[path = "../support/http.rs"]
@@ -20,8 +22,11 @@ mod moved;
 mod readme;
 mod reload;
 mod requests;
+mod scripted;
 mod shipped;
 mod startup;
+mod terminal;
 mod terminate;
 mod usage;
+mod watch;
 mod watched;

@@ -70,7 +70,12 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
         &[],
         &["serve", "--port", "1"],
         &["incidents", "--limit", "0"],
-        &["incidents", "--limit", "101"],
+        &["incidents", "--limit", "10001"],
+        &["incidents", "--open", "show", "INC-2026-001"],
+        &["incidents", "show", "inc-2026-1"],
+        &["incidents", "assign", "INC-2026-001"],
+        &["incidents", "edit", "INC-2026-001"],
+        &["incidents", "--watch", "--search", "x"],
         &["incidents", "show"],
         &["send", "--severity"],
     ] {
@@ -88,6 +93,12 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
         &["incidents", "show"],
         &["incidents", "ack"],
         &["incidents", "resolve"],
+        &["incidents", "status"],
+        &["incidents", "comment"],
+        &["incidents", "assign"],
+        &["incidents", "edit"],
+        &["incidents", "create"],
+        &["export"],
         &["healthcheck"],
     ] {
         let (code, stdout, stderr) = told(&folder.run(&[arguments, &["--help"]].concat()));
@@ -96,7 +107,7 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
     }
     let (code, stdout, _) = told(&folder.run(&["--help"]));
     assert_eq!(code, Some(0));
-    for command in ["serve", "init", "check", "send", "incidents", "healthcheck"] {
+    for command in ["serve", "init", "check", "send", "incidents", "export", "healthcheck"] {
         assert!(stdout.contains(&format!("\n  {command} ")), "{stdout}");
     }
     let version = format!("firebell {}\n", env!("CARGO_PKG_VERSION"));

@@ -29,6 +29,7 @@ mod lifecycle;
 mod lists;
 mod metadata;
 mod metrics;
+mod model;
 mod numbers;
 mod openapi;
 mod order;

@@ -31,10 +31,10 @@ on_unknown_resolve = 'ignore'
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 400, ..ProptestConfig::default() })]
     #[test]
-    fn any_history_is_as_the_contract_says(ops in prop::collection::vec(ops::any_op(), 1..30)) {
+    fn any_history_is_as_the_contract_says(ops in prop::collection::vec(ops::any_op(), 1..40)) {
         let mut server = Server::start(&config());
         let mut model = Model::new(NOW_MS);
-        for op in &ops {
+        for op in &ops::spelt_out(&ops) {
             step(&mut server, &mut model, op)?;
         }
         compare_all(&server, &model)?;

@@ -155,7 +155,7 @@ impl Model {
                 incident.tell("comment", "local", now);
                 done(201, json!({ "kind": "comment", "actor": "local", "message": "seen", "count": 1 }))
             }
-            Op::Clock { .. } | Op::Restart => unreachable!("no request"),
+            Op::Again | Op::Clock { .. } | Op::Restart => unreachable!("no request"),
         }
     }
 

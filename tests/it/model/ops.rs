@@ -11,6 +11,8 @@ use crate::server::HOUR;
 pub enum Op {
     /// An alert, to `prod` or to `new`.
     Post { to_new: bool, alert: Alert, dry_run: bool, idempotency: Option<u8> },
+    /// The last alert comes again.
+    Again,
     /// A person makes an incident.
     Create { title: &'static str, services: Vec<&'static str>, severity: Option<&'static str> },
     /// A person changes one; which one is counted from the newest.
@@ -112,9 +114,27 @@ impl Op {
             Self::Comment { back } => {
                 ("POST", incident(*back, "/events")?, vec![], json!({ "comment": "seen" }))
             }
-            Self::Clock { .. } | Self::Restart => return None,
+            Self::Clock { .. } | Self::Restart | Self::Again => return None,
         })
     }
+}
+
+/// The same with what comes again spelt out.
+pub fn spelt_out(ops: &[Op]) -> Vec<Op> {
+    let mut last = None;
+    let mut spelt = Vec::with_capacity(ops.len());
+    for op in ops {
+        match op {
+            Op::Again => spelt.extend(last.clone()),
+            Op::Post { to_new, alert, .. } => {
+                let (to_new, alert) = (*to_new, alert.clone());
+                last = Some(Op::Post { to_new, alert, dry_run: false, idempotency: None });
+                spelt.push(op.clone());
+            }
+            other => spelt.push(other.clone()),
+        }
+    }
+    spelt
 }
 
 const TITLES: [&str; 3] = ["Disk", "Töne", "三磁盘"];
@@ -155,10 +175,13 @@ pub fn any_op() -> impl Strategy<Value = Op> {
         maybe(&SEVERITIES),
         prop::option::of(maybe(&["ann", "bob"])),
     );
-    let statuses = &["new", "investigating", "fixing", "monitoring", "resolved", "closed"][..];
+    let statuses =
+        &["new", "investigating", "investigating", "fixing", "monitoring", "resolved", "resolved", "closed"]
+            [..];
     let steps = &[1000, HOUR, 20 * HOUR, 20 * HOUR, -HOUR][..];
     prop_oneof![
         10 => post.prop_map(|(to_new, alert, dry_run, idempotency)| Op::Post { to_new, alert, dry_run, idempotency }),
+        6 => Just(Op::Again),
         1 => (prop::sample::select(&TITLES[..]), services, maybe(&SEVERITIES))
             .prop_map(|(title, services, severity)| Op::Create { title, services, severity }),
         3 => patch.prop_map(|(back, title, description, severity, assigned_to)| Op::Patch {

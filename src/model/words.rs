@@ -90,8 +90,9 @@ enum Piece {
 fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut open = false;
-    let folded = text.chars().flat_map(char::to_lowercase).nfkd().filter(|c| !is_combining_mark(*c));
-    for c in folded.flat_map(char::to_lowercase) {
+    let bare = text.chars().nfkd().filter(|c| !is_combining_mark(*c));
+    // By way of upper case: `ς` and `σ` have one, and so have `ß` and `ss`.
+    for c in bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
         if !c.is_alphanumeric() {
             open = false;
             continue;
@@ -129,7 +130,8 @@ mod tests {
     #[test]
     fn case_accents_and_punctuation_do_not_matter() {
         assert_eq!(of("Disk FULL: disk-usage, (95%)"), "95 disk full usage");
-        assert_eq!(of("Überlastung der Größe — Café"), "cafe der große uberlastung");
+        assert_eq!(of("Überlastung der Größe — Café"), "cafe der grosse uberlastung");
+        assert_eq!(of("Straße ΔΊΣΚΟΣ Ισχύς"), of("STRASSE δίσκος ΙΣΧΎΣ"));
         assert_eq!(of("ΑΘΉΝΑ ВОЙНА İstanbul ﬁle ①"), "1 file istanbul αθηνα воина");
         assert_eq!(of("\"*' OR NEAR(^:) \u{0} \u{202e}"), "near or");
         assert_eq!(of(&"x".repeat(100)), "x".repeat(64));

@@ -14,7 +14,7 @@ use crate::store::search;
 const BUDGET: usize = 20_000;
 
 /// What fetching a row by its id costs in these.
-pub const FETCH: usize = 8;
+pub const FETCH: usize = 10;
 
 /// What looking through a row's text costs in these.
 pub const READ: usize = 8;

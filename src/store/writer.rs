@@ -227,11 +227,14 @@ struct Worker {
 /// So long nothing comes before the index for search is brought up to date.
 const CALM: Duration = Duration::from_millis(50);
 
-/// So often it is brought on at the least.
-const INDEX_EVERY: Duration = Duration::from_millis(250);
+/// So often it is brought on at the least: seldom enough that hardly any POST meets it.
+const INDEX_EVERY: Duration = Duration::from_secs(1);
 
-/// Incidents that are indexed in one transaction, for which the next POST may have to wait.
-const INDEXED_AT_ONCE: usize = 500;
+/// Incidents that are then indexed in one transaction, for which the next POST has to wait.
+const INDEXED_AT_ONCE: usize = 1000;
+
+/// The same in calm moments, which may be over any time.
+const INDEXED_IN_CALM: usize = 200;
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Queued>) {
@@ -278,16 +281,16 @@ impl Worker {
                     Err(RecvTimeoutError::Timeout) => calm = true,
                 }
             }
-            self.index();
+            self.index(if calm { INDEXED_IN_CALM } else { INDEXED_AT_ONCE });
         }
     }
 
-    fn index(&mut self) {
+    fn index(&mut self, most: usize) {
         if !self.place.is_kept() {
             self.unindexed = false;
             return;
         }
-        let indexed = self.indexer.index(&mut self.connection, INDEXED_AT_ONCE);
+        let indexed = self.indexer.index(&mut self.connection, most);
         self.unindexed = indexed.unwrap_or_else(|error| {
             // It is tried again after the next write; until then searches look at the rows.
             tracing::warn!(%error, "the index for search was not brought up to date");

@@ -165,9 +165,7 @@ fn of_a_long_history_a_page_looks_at_a_part_and_says_so() {
         .unwrap();
     server.restart(&format!("{HEAD}{SERVICES}{PROD}"));
     // Until they are indexed, a search looks at rows: it finds as much, but counts fewer of them.
-    while page(&server, "search=old&limit=1")["total"] != 10_000 {
-        std::thread::yield_now();
-    }
+    server.wait_for_index();
     for (query, found, total, exact, next_offset) in [
         ("limit=2", &[25_000, 24_999][..], 10_000, false, json!(2)),
         ("limit=2&offset=9998", &[15_002, 15_001], 10_000, false, json!(10_000)),

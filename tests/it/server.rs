@@ -60,6 +60,8 @@ pub struct Server {
     clock: Clock,
     folder: TempDir,
     idempotency_keys: u32,
+    /// What had been logged before.
+    offences: usize,
 }
 
 impl Server {
@@ -82,7 +84,8 @@ impl Server {
     pub fn start_at(now_ms: i64, config: &str) -> Self {
         log::capture();
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { app: None, clock: Clock::manual(now_ms), folder, idempotency_keys: 0 };
+        let (clock, offences) = (Clock::manual(now_ms), log::offences());
+        let mut server = Self { app: None, clock, folder, idempotency_keys: 0, offences };
         server.restart(config);
         server
     }
@@ -128,6 +131,16 @@ impl Server {
     /// What the store does every minute by itself.
     pub fn upkeep(&self) {
         self.app().upkeep().unwrap();
+    }
+
+    /// Waits until the index for search has caught up with all that was posted.
+    pub fn wait_for_index(&self) {
+        let file = self.file();
+        let behind = "SELECT EXISTS (SELECT 1 FROM search_changed)
+                          OR (SELECT up_to FROM search) < (SELECT coalesce(max(id), 0) FROM incident)";
+        while file.query_row(behind, [], |row| row.get(0)).unwrap() {
+            std::thread::yield_now();
+        }
     }
 
     /// The store's file.
@@ -236,7 +249,7 @@ impl Drop for Server {
         // The first failure is the one to show.
         if !std::thread::panicking() {
             file::check(&self.path(), self.idempotency_keys);
-            log::check();
+            log::check(self.offences);
         }
     }
 }

@@ -54,7 +54,11 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
     let total = match (all_match, query.after) {
         (true, _) => (candidates.len(), candidates.len() <= MOST_LISTED),
         (false, None) => (page.matches, end == End::Exhausted),
-        (false, Some(_)) => (page.matches, false),
+        (false, Some(_)) if query.uncounted => (page.matches, false),
+        (false, Some(_)) => {
+            let all = list(connection, &ListQuery { after: None, limit: 1, ..query.clone() })?;
+            (all.total, all.total_exact)
+        }
     };
     finish(connection, query, page, end, total)
 }

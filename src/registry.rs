@@ -283,17 +283,18 @@ impl Registry {
     /// The severity of an incident about these services that no integration reports: the worst of theirs.
     #[must_use]
     pub fn worst_severity(&self, services: &[Arc<Service>]) -> Severity {
-        let of = |service: &Arc<Service>| {
-            service.default_severity.or(self.default_severity).unwrap_or(Severity::Sev2)
-        };
-        services.iter().map(of).min().or(self.default_severity).unwrap_or(Severity::Sev2)
+        services.iter().map(|service| self.chain(service.default_severity)).min().unwrap_or(self.chain(None))
     }
 
     /// The severity of a new incident whose alert states none: the links of the chain after the payload.
     #[must_use]
     pub fn default_severity(&self, service: &Service, integration: &Integration) -> Severity {
-        let chain = service.default_severity.or(integration.default_severity);
-        chain.or(self.default_severity).unwrap_or(Severity::Sev2)
+        self.chain(service.default_severity.or(integration.default_severity))
+    }
+
+    /// The end of the severity chain, for where nothing before it is set.
+    fn chain(&self, set: Option<Severity>) -> Severity {
+        set.or(self.default_severity).unwrap_or(Severity::Sev2)
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::query::Query;
-use super::views::{EntryView, EventsView, IncidentView};
+use super::views::{EntryView, OffsetPageView};
 use super::webhook::{check_encoding, idempotency_key};
 use super::{Admitted, Handler, incidents, list_query};
 use crate::error::{Error, FieldError};
 use crate::json::{self, Json};
-use crate::model::{Fields, ServiceName, Severity, TextRule};
+use crate::model::{Fields, ServiceName, TextRule};
 use crate::registry::{Registry, Service};
 use crate::reply::Answer;
 use crate::store::{Comment, Create, Edit};
@@ -37,7 +37,7 @@ impl Handler {
         let title = fields.required_text("title", TITLE);
         let services = read_services(&mut fields, registry);
         let description = fields.optional_text("description", DESCRIPTION);
-        let severity = severity(&mut fields);
+        let severity = fields.severity();
         fields.finish()?;
         let Some(title) = title else { return Err(Error::internal("no title and no error says so")) };
         let caller = admitted.caller()?;
@@ -55,8 +55,7 @@ impl Handler {
             idempotency: idempotency_key(&head.headers, body)?,
         };
         let (incident, replayed) = self.store.create(create).await?;
-        let view = IncidentView::new(&incident, &admitted.live.public_url)?;
-        Ok(Answer { status: 201, replayed, ..Answer::ok(&view)? })
+        Ok(Answer { status: 201, replayed, ..incidents::answer(&incident, admitted)? })
     }
 
     /// `PATCH /api/v1/incidents/{number}`
@@ -71,7 +70,7 @@ impl Handler {
         let mut fields = Fields::new(json::parse_object(body)?);
         let title = fields.replacing_text("title", TITLE, false).flatten();
         let description = fields.replacing_text("description", DESCRIPTION, true);
-        let severity = severity(&mut fields);
+        let severity = fields.severity();
         let assigned_to = fields.replacing_text("assigned_to", ASSIGNEE, true);
         let nothing = title.is_none() && description.is_none() && severity.is_none() && assigned_to.is_none();
         if nothing && fields.errors.is_empty() {
@@ -81,8 +80,7 @@ impl Handler {
         fields.finish()?;
         let caller = admitted.caller()?.identity.clone();
         let edit = Edit { number, title, description, severity, assigned_to, caller };
-        let incident = self.store.edit(edit).await?;
-        Answer::ok(&IncidentView::new(&incident, &admitted.live.public_url)?)
+        incidents::answer(&self.store.edit(edit).await?, admitted)
     }
 
     /// `POST /api/v1/incidents/{number}/events`
@@ -109,14 +107,8 @@ impl Handler {
         let (offset, limit) = list_query::read_page(&Query::of(head))?;
         let (entries, total) = self.store.timeline(number, offset, limit).await?;
         let items = entries.iter().map(EntryView::new).collect::<Result<Vec<_>, _>>()?;
-        let next = offset + items.len();
-        let has_more = (next as i64) < total;
-        Answer::ok(&EventsView { items, total, has_more, next_offset: has_more.then_some(next) })
+        Answer::ok(&OffsetPageView::new(items, total as usize, offset))
     }
-}
-
-fn severity(fields: &mut Fields<'_>) -> Option<Severity> {
-    fields.optional_name("severity", &Severity::ALL.map(Severity::as_str), Severity::parse)
 }
 
 /// Each of `service_ids`, once; what is wrong with each is its own error.

@@ -7,7 +7,7 @@ use super::webhook::check_encoding;
 use super::{Admitted, Handler, list_query};
 use crate::error::{Error, Kind};
 use crate::json;
-use crate::model::{Fields, Number, Status, TextRule};
+use crate::model::{Fields, Incident, Number, Status, TextRule};
 use crate::registry::AfterResolve;
 use crate::reply::Answer;
 use crate::store::{Acknowledge, SetStatus};
@@ -69,8 +69,7 @@ impl Handler {
             caller,
             new_after_resolve: new_after_resolve.map(|one| one.name.clone()).collect(),
         };
-        let incident = self.store.set_status(change).await?;
-        Answer::ok(&IncidentView::new(&incident, &admitted.live.public_url)?)
+        answer(&self.store.set_status(change).await?, admitted)
     }
 
     /// `POST /api/v1/incidents/{number}/acknowledge`
@@ -86,9 +85,13 @@ impl Handler {
             json::parse_object(body)?;
         }
         let caller = admitted.caller()?.identity.clone();
-        let incident = self.store.acknowledge(Acknowledge { number: number(admitted)?, caller }).await?;
-        Answer::ok(&IncidentView::new(&incident, &admitted.live.public_url)?)
+        answer(&self.store.acknowledge(Acknowledge { number: number(admitted)?, caller }).await?, admitted)
     }
+}
+
+/// The answer to what changed an incident.
+pub(super) fn answer(incident: &Incident, admitted: &Admitted) -> Result<Answer, Error> {
+    Answer::ok(&IncidentView::new(incident, &admitted.live.public_url)?)
 }
 
 /// The number in the path.

@@ -4,6 +4,7 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::query::Query;
+use super::views::OffsetPageView;
 use super::{Admitted, list_query};
 use crate::error::{Error, Kind};
 use crate::model::{Severity, Wanted};
@@ -31,14 +32,6 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct ServicesView<'a> {
-    items: Vec<ServiceView<'a>>,
-    total: usize,
-    has_more: bool,
-    next_offset: Option<usize>,
-}
-
 /// `GET /api/v1/services`: in the order of the configuration.
 pub fn list(admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
     let parameters = Query::of(head);
@@ -50,10 +43,8 @@ pub fn list(admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
     };
     let services = admitted.live.config.registry.services().iter().map(|service| &**service);
     let found: Vec<_> = services.filter(found).collect();
-    let items: Vec<_> = found.iter().skip(offset).take(limit).map(|service| (*service).into()).collect();
-    let next = offset + items.len();
-    let has_more = next < found.len();
-    Answer::ok(&ServicesView { items, total: found.len(), has_more, next_offset: has_more.then_some(next) })
+    let page = found.iter().skip(offset).take(limit).map(|service| ServiceView::from(*service));
+    Answer::ok(&OffsetPageView::new(page.collect(), found.len(), offset))
 }
 
 /// `GET /api/v1/services/{id}`: by id or alias.

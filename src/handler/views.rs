@@ -122,15 +122,20 @@ pub struct PageView<'a> {
     pub next_cursor: Option<String>,
 }
 
-/// A page of a timeline.
+/// A page of a list that is paged by offset alone.
 #[derive(Serialize)]
-pub struct EventsView<'a> {
-    /// The entries, newest first.
-    pub items: Vec<EntryView<'a>>,
-    /// How many there are in all.
-    pub total: i64,
-    /// Whether there is a further page.
-    pub has_more: bool,
-    /// `offset` of the next page.
-    pub next_offset: Option<usize>,
+pub struct OffsetPageView<T> {
+    items: Vec<T>,
+    total: usize,
+    has_more: bool,
+    next_offset: Option<usize>,
+}
+
+impl<T> OffsetPageView<T> {
+    /// The page of `items` behind the first `offset` of `total`.
+    pub fn new(items: Vec<T>, total: usize, offset: usize) -> Self {
+        let next = offset + items.len();
+        let has_more = next < total;
+        Self { items, total, has_more, next_offset: has_more.then_some(next) }
+    }
 }

@@ -63,8 +63,7 @@ impl Alert {
         let title = fields.required_text("title", TITLE);
         let service = fields.required_text("service_id", SERVICE_ID);
         let description = fields.optional_text("description", DESCRIPTION);
-        let severity =
-            fields.optional_name("severity", &Severity::ALL.map(Severity::as_str), Severity::parse);
+        let severity = fields.severity();
         let statuses = [Status::New, Status::Investigating, Status::Resolved];
         let status = fields.optional_name("status", &statuses.map(Status::as_str), |name| {
             Status::parse(name).filter(|status| statuses.contains(status))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Severity;
 use crate::error::{Error, FieldError, nearest};
 use crate::json::{Json, Member};
 
@@ -146,6 +147,11 @@ impl<'a> Fields<'a> {
             self.error(name, "not_in_list", message);
         }
         parsed
+    }
+
+    /// Takes `severity`, as in [`Fields::optional`].
+    pub fn severity(&mut self) -> Option<Severity> {
+        self.optional_name("severity", &Severity::ALL.map(Severity::as_str), Severity::parse)
     }
 
     /// Notes that a field has the wrong type.

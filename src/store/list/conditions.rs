@@ -6,6 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Filter;
+use super::walk::bind;
 use crate::model::Severity;
 
 /// What a condition is about.
@@ -46,13 +47,12 @@ impl Conditions {
     /// The conditions of a filter. `created_is_exact`: the row ids already say what was recorded when.
     pub fn of(connection: &Connection, filter: &Filter, created_is_exact: bool) -> rusqlite::Result<Self> {
         let mut conditions = Self::default();
-        let stored = |numbers: &mut dyn Iterator<Item = i64>| list_of(numbers);
         if !filter.statuses.is_empty() {
-            let statuses = stored(&mut filter.statuses.iter().map(|status| status.to_stored()));
+            let statuses = list_of(&mut filter.statuses.iter().map(|status| status.to_stored()));
             conditions.add(Facet::Status, format!("status IN ({statuses})"));
         }
         if !filter.severities.is_empty() {
-            let severities = stored(&mut filter.severities.iter().map(|severity| severity.to_stored()));
+            let severities = list_of(&mut filter.severities.iter().map(|severity| severity.to_stored()));
             conditions.add(Facet::Severity, format!("severity IN ({severities})"));
         }
         if !filter.services.is_empty() {
@@ -128,12 +128,45 @@ impl Conditions {
         if text.is_empty() { ALWAYS.into() } else { text }
     }
 
+    /// What is not closed and may match, as far as its index knows, the last minute first; one more than
+    /// [`MOST_LISTED`] if there is more.
+    pub fn not_closed(
+        &self,
+        connection: &Connection,
+        (least, greatest): (i64, i64),
+    ) -> rusqlite::Result<Vec<NotClosed>> {
+        let sql = format!(
+            "SELECT seen_minute, severity, id FROM incident INDEXED BY incident_not_closed
+             WHERE status < 5 AND {} AND id BETWEEN ?1 AND ?2 ORDER BY seen_minute DESC LIMIT {}",
+            self.only(&IN_NOT_CLOSED),
+            MOST_LISTED + 1
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        bind(&mut statement, &[&least, &greatest], &self.own)?;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(NotClosed { minute: row.get(0)?, severity: row.get(1)?, id: row.get(2)? });
+        }
+        Ok(found)
+    }
+
     /// Those alone, as one condition.
     pub fn only(&self, facets: &[Facet]) -> String {
         let others: Vec<_> =
             self.all.iter().map(|(facet, _)| *facet).filter(|one| !facets.contains(one)).collect();
         self.but(&others, None)
     }
+}
+
+/// Incidents that are collected before they are put in order. Where more are not closed, lists walk all rows.
+pub const MOST_LISTED: usize = 100_000;
+
+/// What the index over incidents that are not closed tells of one.
+pub struct NotClosed {
+    pub minute: i64,
+    pub severity: Severity,
+    pub id: i64,
 }
 
 /// The condition that every row meets.

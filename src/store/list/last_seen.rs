@@ -2,8 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::conditions::{ALWAYS, Conditions, IN_NOT_CLOSED, ids_of_span};
-use super::plan::MOST_LISTED;
+use super::conditions::{ALWAYS, Conditions, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span};
 use super::walk::{End, FETCH, READ, Walk, bind};
 use super::{Collected, ListQuery, Page, Place, finish};
 use crate::model::Number;
@@ -14,7 +13,7 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
     let filter = &query.filter;
     let (least, greatest, exact) = ids_of_span(connection, filter)?;
     let conditions = Conditions::of(connection, filter, exact)?;
-    let candidates = candidates(connection, &conditions, (least, greatest))?;
+    let candidates = conditions.not_closed(connection, (least, greatest))?;
     let rest = conditions.but(&IN_NOT_CLOSED, None);
     // Then every candidate matches, and rows are read only to put a minute in order.
     let all_match = rest == ALWAYS && filter.wanted.is_empty();
@@ -23,8 +22,8 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
 
     let mut page = Collected::default();
     let mut end = End::Exhausted;
-    for minute in candidates.chunk_by(|one, next| one.0 == next.0) {
-        let before = query.after.is_some_and(|after| minute[0].0 > after.rank.div_euclid(60_000));
+    for minute in candidates.chunk_by(|one, next| one.minute == next.minute) {
+        let before = query.after.is_some_and(|after| minute[0].minute > after.rank.div_euclid(60_000));
         if before {
             continue;
         }
@@ -36,8 +35,10 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
         // A minute is put in order as a whole or not at all.
         let cost = FETCH + if filter.wanted.is_empty() { 0 } else { READ };
         if !walk.pay(minute.len() * cost) && page.matches > 0 {
-            end =
-                End::CutShort(Place { rank: minute[0].0 * 60_000 + 60_000, number: Number::from_row_id(0) });
+            end = End::CutShort(Place {
+                rank: minute[0].minute * 60_000 + 60_000,
+                number: Number::from_row_id(0),
+            });
             break;
         }
         for place in seen.in_order(minute)? {
@@ -68,28 +69,6 @@ fn behind(after: Place, place: Place) -> bool {
     (place.rank, place.number) < (after.rank, after.number)
 }
 
-/// Minutes and row ids of what may match, the last minute first.
-fn candidates(
-    connection: &Connection,
-    conditions: &Conditions,
-    (least, greatest): (i64, i64),
-) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let covered = conditions.only(&IN_NOT_CLOSED);
-    let sql = format!(
-        "SELECT seen_minute, id FROM incident INDEXED BY incident_not_closed
-         WHERE status < 5 AND {covered} AND id BETWEEN ?1 AND ?2 ORDER BY seen_minute DESC LIMIT {}",
-        MOST_LISTED + 1
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    bind(&mut statement, &[&least, &greatest], &conditions.own)?;
-    let mut rows = statement.raw_query();
-    let mut candidates = Vec::new();
-    while let Some(row) = rows.next()? {
-        candidates.push((row.get(0)?, row.get(1)?));
-    }
-    Ok(candidates)
-}
-
 struct Seen<'c> {
     connection: &'c Connection,
     conditions: &'c Conditions,
@@ -99,13 +78,13 @@ struct Seen<'c> {
 
 impl Seen<'_> {
     /// Those of one minute that match, the last seen first.
-    fn in_order(&self, minute: &[(i64, i64)]) -> rusqlite::Result<Vec<Place>> {
+    fn in_order(&self, minute: &[NotClosed]) -> rusqlite::Result<Vec<Place>> {
         let sql =
             format!("SELECT last_seen_at, {}, title, description FROM incident WHERE id = ?1", self.rest);
         let wanted = &self.query.filter.wanted;
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut places = Vec::with_capacity(minute.len());
-        for (_, id) in minute {
+        for NotClosed { id, .. } in minute {
             bind(&mut statement, &[id], &self.conditions.own)?;
             let mut rows = statement.raw_query();
             let Some(row) = rows.next()? else { continue };

@@ -3,14 +3,11 @@
 
 use rusqlite::Connection;
 
-use super::conditions::{ALWAYS, Conditions, Facet, IN_NOT_CLOSED, ids_of_span};
-use super::walk::{End, FETCH, READ, Source, Walk, bind, count};
+use super::conditions::{ALWAYS, Conditions, Facet, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span};
+use super::walk::{End, FETCH, READ, Source, Walk, count};
 use super::{Filter, Place, Sort};
 use crate::model::{Number, Severity, Status};
 use crate::store::search::{self, Question};
-
-/// Incidents that are collected before they are put in order. Where more are not closed, lists walk all rows.
-pub const MOST_LISTED: usize = 100_000;
 
 /// Up to here it is counted how many rows an index leads to.
 const MOST_COUNTED: i64 = 10_000;
@@ -34,7 +31,7 @@ enum Driver {
     /// What was resolved in a span.
     Listed(Vec<i64>),
     /// An index over closed incidents, and what is not closed.
-    Split { closed: Option<(Facet, Vec<Arm>)>, not_closed: Vec<(Severity, i64)> },
+    Split { closed: Option<(Facet, Vec<Arm>)>, not_closed: Vec<NotClosed> },
     /// The index of words, as far as it goes.
     Text { question: Question, fts: String, changed: Vec<i64>, up_to: i64 },
 }
@@ -143,23 +140,11 @@ impl<'c> Plan<'c> {
     }
 
     fn split(&self) -> rusqlite::Result<Driver> {
-        let covered = self.conditions.only(&IN_NOT_CLOSED);
-        let sql = format!(
-            "SELECT severity, id FROM incident INDEXED BY incident_not_closed
-             WHERE status < 5 AND {covered} AND id BETWEEN ?1 AND ?2 LIMIT {}",
-            MOST_LISTED + 1
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        bind(&mut statement, &[&self.ids.0, &self.ids.1], &self.conditions.own)?;
-        let mut rows = statement.raw_query();
-        let mut not_closed = Vec::new();
-        while let Some(row) = rows.next()? {
-            not_closed.push((row.get(0)?, row.get(1)?));
-        }
+        let mut not_closed = self.conditions.not_closed(self.connection, self.ids)?;
         if not_closed.len() > MOST_LISTED {
             return Ok(Driver::Rows);
         }
-        not_closed.sort_unstable_by_key(|(_, id)| *id);
+        not_closed.sort_unstable_by_key(|one| one.id);
         if self.sort != Sort::Oldest {
             not_closed.reverse();
         }
@@ -306,8 +291,8 @@ impl<'c> Plan<'c> {
             }
             Driver::Split { closed, not_closed } => {
                 let of_severity =
-                    not_closed.iter().filter(|(one, _)| severity.is_none_or(|only| only == *one));
-                source.listed = of_severity.map(|(_, id)| *id).collect();
+                    not_closed.iter().filter(|one| severity.is_none_or(|only| only == one.severity));
+                source.listed = of_severity.map(|one| one.id).collect();
                 source.listed_condition = self.conditions.but(&IN_NOT_CLOSED, None);
                 if let Some((facet, arms)) = closed {
                     let arms = arms.iter().filter(|arm| {

@@ -4,6 +4,7 @@
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.
 
 mod census;
+mod checkpoint;
 mod columns;
 mod create;
 mod edit;
@@ -34,6 +35,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::{Census, WriterMetrics};
 use crate::model::{Entry, Incident, Number, Report};
+use checkpoint::Checkpoints;
 pub use create::Create;
 pub use edit::{Comment, Edit};
 use file_place::FilePlace;
@@ -121,6 +123,7 @@ impl Store {
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
         let place = FilePlace::of(&options.path)?;
+        let checkpoints = Checkpoints::start(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
             .with_flags(schema::reading_flags())
             .with_init(schema::set_up_reader);
@@ -136,8 +139,15 @@ impl Store {
         let feed = Feed::of(&connection)
             .map_err(|error| OpenError(format!("cannot read {}: {error}", options.path.display())))?;
         let feed = Arc::new(feed);
-        let (writer, deliveries) =
-            Writer::start(connection, place, clock, options.writer, Arc::clone(&feed), metrics.clone())?;
+        let (writer, deliveries) = Writer::start(
+            connection,
+            place,
+            checkpoints,
+            clock,
+            options.writer,
+            Arc::clone(&feed),
+            metrics.clone(),
+        )?;
         let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
         Ok((Self { writer, readers, path, metrics, timeout: options.timeout, feed, _lock: lock }, deliveries))
     }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
+use super::checkpoint::Checkpoints;
 use super::create::{self, Create};
 use super::edit::{self, Comment, Edit};
 use super::file_place::FilePlace;
@@ -133,6 +134,7 @@ impl Writer {
     pub fn start(
         connection: Connection,
         place: FilePlace,
+        checkpoints: Checkpoints,
         clock: Clock,
         limits: WriterLimits,
         feed: Arc<Feed>,
@@ -148,6 +150,7 @@ impl Writer {
             _life: life,
             connection,
             place,
+            checkpoints,
             clock,
             limits,
             answered,
@@ -210,6 +213,7 @@ struct Worker {
     _life: watch::Sender<()>,
     connection: Connection,
     place: FilePlace,
+    checkpoints: Checkpoints,
     clock: Clock,
     limits: WriterLimits,
     answered: mpsc::UnboundedSender<Answered>,
@@ -238,6 +242,7 @@ const INDEXED_IN_CALM: usize = 200;
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Queued>) {
+        Checkpoints::watch(&self.connection);
         let mut waiting = Vec::with_capacity(self.limits.batch);
         while let Some((oldest, first)) = self.next_job(jobs) {
             waiting.push(first);
@@ -257,7 +262,9 @@ impl Worker {
                 self.deliver(vec![(dry, result)]);
             }
             self.metrics.ended();
+            self.checkpoints.look(&self.connection);
         }
+        self.checkpoints.stop();
         // So that the one file holds everything, for those who copy it while nothing runs.
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log was not emptied; keep it with the store's file");
@@ -297,6 +304,7 @@ impl Worker {
             false
         });
         self.indexed = Instant::now();
+        self.checkpoints.look(&self.connection);
     }
 
     fn deliver(&self, answered: Answered) {

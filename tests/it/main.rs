@@ -18,6 +18,7 @@ mod server;
 mod access;
 mod answers;
 mod browsers;
+mod checkpoints;
 mod comments;
 mod concurrency;
 mod create;

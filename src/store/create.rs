@@ -4,9 +4,9 @@ use rusqlite::params;
 
 use super::idempotency::{self, IdempotencyKey};
 use super::ingest::minute_of;
+use super::job::Done;
 use super::read;
 use super::tx::{Failure, NewEntry, Tx};
-use super::writer::Done;
 use crate::error::Error;
 use crate::model::{EntryKind, Incident, ServiceName, Severity, Status, metadata};
 

@@ -2,11 +2,11 @@
 
 use rusqlite::params;
 
+use super::job::Done;
 use super::lifecycle::{Current, current_tx, written_tx};
 use super::read;
 use super::search;
 use super::tx::{Failure, NewEntry, Tx};
-use super::writer::Done;
 use crate::error::{Details, Error, Kind};
 use crate::json::quoted;
 use crate::model::{Change, EntryKind, Number, Severity, Status};

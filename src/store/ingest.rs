@@ -16,9 +16,9 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::edit::Settable;
 use super::idempotency::{self, IdempotencyKey};
+use super::job::Done;
 use super::search;
 use super::tx::{Failure, NewEntry, Tx};
-use super::writer::Done;
 use crate::error::{Error, FieldError};
 use crate::json::quoted;
 use crate::model::{Alert, Change, EntryKind, Number, Outcome, Report, Severity, Status, Warning, metadata};

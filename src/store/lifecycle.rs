@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::job::Done;
 use super::read;
 use super::tx::{Failure, NewEntry, Tx};
-use super::writer::Done;
 use crate::error::{Details, Error, Kind};
 use crate::json::quoted;
 use crate::model::{Change, EntryKind, Number, Status};

@@ -11,6 +11,7 @@ mod edit;
 mod file_place;
 mod idempotency;
 mod ingest;
+mod job;
 mod lifecycle;
 mod list;
 mod lock;
@@ -41,14 +42,15 @@ pub use edit::{Comment, Edit};
 use file_place::FilePlace;
 pub use idempotency::IdempotencyKey;
 pub use ingest::{Ingest, Placed};
+use job::{Done, Job};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
 pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};
+use writer::Writer;
 pub use writer::{Deliveries, WriterLimits};
-use writer::{Done, Job, Writer};
 
 /// Timeline entries that come with one incident.
 const TIMELINE_SHOWN: usize = 100;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::idempotency;
-use super::writer::Done;
+use super::job::Done;
 use crate::clock::utc_year;
 use crate::error::Error;
 use crate::json::quoted;

@@ -4,9 +4,9 @@
 use rusqlite::Connection;
 
 use super::idempotency;
+use super::job::Done;
 use super::lifecycle;
 use super::tx::{Failure, Tx};
-use super::writer::Done;
 use crate::model::Number;
 
 /// Incidents closed, and idempotency keys forgotten, in one transaction: short, so that no POST waits long for it.

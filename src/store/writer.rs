@@ -11,78 +11,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
 use super::checkpoint::Checkpoints;
-use super::create::{self, Create};
-use super::edit::{self, Comment, Edit};
 use super::file_place::FilePlace;
-use super::ingest::{self, Ingest};
-use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::job::{Done, Job};
 use super::search::Indexer;
-use super::tx::{Failure, Memory, Names, Tx};
+use super::tx::{Failure, Memory, Tx};
 use super::upkeep::{self, ClockWatch};
 use super::watch::Feed;
 use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::metrics::WriterMetrics;
-use crate::model::{Entry, Incident, Report};
-
-/// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
-#[derive(Debug)]
-pub enum Job {
-    /// The alerts of one body.
-    Ingest(Ingest),
-    /// A person moves an incident.
-    SetStatus(SetStatus),
-    /// A person takes an incident.
-    Acknowledge(Acknowledge),
-    /// A person makes an incident.
-    Create(Create),
-    /// A person changes an incident.
-    Edit(Edit),
-    /// A person says something to an incident.
-    Comment(Comment),
-    /// Services and integrations as the configuration now names them.
-    Learn(Names),
-    /// Proof that a write reaches the disk.
-    Pulse,
-    /// A round of what nobody asked for: closing, forgetting.
-    Upkeep {
-        /// How long after its resolution an incident is closed.
-        close_resolved_after_ms: i64,
-    },
-}
-
-impl Job {
-    fn is_dry_run(&self) -> bool {
-        matches!(self, Self::Ingest(body) if body.dry_run)
-    }
-}
-
-/// What came of a job.
-#[derive(Debug)]
-pub enum Done {
-    /// A report per alert, and whether they are those of an earlier request with the same idempotency key.
-    Ingested {
-        /// In the order of the alerts.
-        reports: Vec<Report>,
-        /// Nothing was written now.
-        replayed: bool,
-    },
-    /// The incident as it now is.
-    Incident(Box<Incident>),
-    /// A new incident, and whether it is that of an earlier request with the same idempotency key.
-    Created {
-        /// As it was when it was made.
-        incident: Box<Incident>,
-        /// Nothing was written now.
-        replayed: bool,
-    },
-    /// A new timeline entry.
-    Entry(Entry),
-    /// It is on disk.
-    Written,
-    /// As [`Done::Written`], and there is as much to do again.
-    More,
-}
 
 /// A job on its way to the writer, and since when.
 type Queued = (Instant, (Job, Answer));
@@ -341,7 +278,7 @@ impl Worker {
             let mut results = Vec::with_capacity(jobs.len());
             for (job, _) in jobs {
                 let before = tx.connection.total_changes();
-                match run_job(tx, job, watch, limits) {
+                match job.run_tx(tx, watch, limits.idempotency_keys) {
                     Ok(done) => results.push(Ok(done)),
                     // What was refused before it wrote anything leaves the others as they are.
                     Err(Failure::Refused(error)) if before == tx.connection.total_changes() => {
@@ -356,7 +293,9 @@ impl Worker {
 
     /// One job in a transaction of its own, which a dry run never commits.
     fn run_alone(&mut self, job: &Job) -> Result<Done, Error> {
-        let done = self.transaction(!job.is_dry_run(), |tx, watch, limits| run_job(tx, job, watch, limits));
+        let done = self.transaction(!job.is_dry_run(), |tx, watch, limits| {
+            job.run_tx(tx, watch, limits.idempotency_keys)
+        });
         done.map_err(|failure| match failure {
             Failure::Refused(error) => error,
             Failure::Sqlite(error) if is_storage_fault(&error) => storage_unavailable(error),
@@ -404,25 +343,6 @@ impl Worker {
         {
             tracing::error!(%error, "ROLLBACK failed");
         }
-    }
-}
-
-fn run_job(
-    tx: &mut Tx<'_>,
-    job: &Job,
-    watch: &mut ClockWatch,
-    limits: WriterLimits,
-) -> Result<Done, Failure> {
-    match job {
-        Job::Ingest(body) => ingest::ingest_tx(tx, body, limits.idempotency_keys),
-        Job::SetStatus(change) => lifecycle::set_status_tx(tx, change),
-        Job::Acknowledge(acknowledge) => lifecycle::acknowledge_tx(tx, acknowledge),
-        Job::Create(create) => create::create_tx(tx, create, limits.idempotency_keys),
-        Job::Edit(change) => edit::edit_tx(tx, change),
-        Job::Comment(comment) => edit::comment_tx(tx, comment),
-        Job::Learn(names) => tx.learn(names),
-        Job::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
-        Job::Upkeep { close_resolved_after_ms } => upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms),
     }
 }
 

@@ -1,0 +1,91 @@
+//! What the writer is asked to do, and what comes of it.
+
+use super::create::{self, Create};
+use super::edit::{self, Comment, Edit};
+use super::ingest::{self, Ingest};
+use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::tx::{Failure, Names, Tx};
+use super::upkeep::{self, ClockWatch};
+use crate::model::{Entry, Incident, Report};
+
+/// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
+#[derive(Debug)]
+pub enum Job {
+    /// The alerts of one body.
+    Ingest(Ingest),
+    /// A person moves an incident.
+    SetStatus(SetStatus),
+    /// A person takes an incident.
+    Acknowledge(Acknowledge),
+    /// A person makes an incident.
+    Create(Create),
+    /// A person changes an incident.
+    Edit(Edit),
+    /// A person says something to an incident.
+    Comment(Comment),
+    /// Services and integrations as the configuration now names them.
+    Learn(Names),
+    /// Proof that a write reaches the disk.
+    Pulse,
+    /// A round of what nobody asked for: closing, forgetting.
+    Upkeep {
+        /// How long after its resolution an incident is closed.
+        close_resolved_after_ms: i64,
+    },
+}
+
+impl Job {
+    /// Nothing of it is to stay.
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Ingest(body) if body.dry_run)
+    }
+
+    /// Does it in an open transaction.
+    pub fn run_tx(
+        &self,
+        tx: &mut Tx<'_>,
+        watch: &mut ClockWatch,
+        idempotency_keys: u32,
+    ) -> Result<Done, Failure> {
+        match self {
+            Self::Ingest(body) => ingest::ingest_tx(tx, body, idempotency_keys),
+            Self::SetStatus(change) => lifecycle::set_status_tx(tx, change),
+            Self::Acknowledge(acknowledge) => lifecycle::acknowledge_tx(tx, acknowledge),
+            Self::Create(create) => create::create_tx(tx, create, idempotency_keys),
+            Self::Edit(change) => edit::edit_tx(tx, change),
+            Self::Comment(comment) => edit::comment_tx(tx, comment),
+            Self::Learn(names) => tx.learn(names),
+            Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
+            Self::Upkeep { close_resolved_after_ms } => {
+                upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms)
+            }
+        }
+    }
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// A report per alert, and whether they are those of an earlier request with the same idempotency key.
+    Ingested {
+        /// In the order of the alerts.
+        reports: Vec<Report>,
+        /// Nothing was written now.
+        replayed: bool,
+    },
+    /// The incident as it now is.
+    Incident(Box<Incident>),
+    /// A new incident, and whether it is that of an earlier request with the same idempotency key.
+    Created {
+        /// As it was when it was made.
+        incident: Box<Incident>,
+        /// Nothing was written now.
+        replayed: bool,
+    },
+    /// A new timeline entry.
+    Entry(Entry),
+    /// It is on disk.
+    Written,
+    /// As [`Done::Written`], and there is as much to do again.
+    More,
+}

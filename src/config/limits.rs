@@ -53,7 +53,7 @@ impl Limits {
             batch: section.or("batch", 256, integer(1..=4096)),
             readers: section.or("readers", 4, integer(1..=64)),
             custom_body_bytes: section.or("custom_body_bytes", 262_144, integer(BODY_MIN..=BODY_MAX)),
-            api_body_bytes: section.or("api_body_bytes", 65_536, integer(BODY_MIN..=BODY_MAX)),
+            api_body_bytes: section.or("api_body_bytes", 131_072, integer(BODY_MIN..=BODY_MAX)),
             header_timeout: section.or("header_timeout", Duration::from_secs(30), timeout()),
             body_timeout: section.or("body_timeout", Duration::from_secs(30), timeout()),
             write_timeout: section.or("write_timeout", Duration::from_secs(30), timeout()),

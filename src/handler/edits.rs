@@ -74,7 +74,7 @@ impl Handler {
         let assigned_to = fields.replacing_text("assigned_to", ASSIGNEE, true);
         let nothing = title.is_none() && description.is_none() && severity.is_none() && assigned_to.is_none();
         if nothing && fields.errors.is_empty() {
-            let message = "changes nothing; send any of title, description, severity, assigned_to";
+            let message = "changes nothing; send any of title, description, severity, assigned_to (a status has a call of its own: POST …/status)";
             fields.error("body", "required", message);
         }
         fields.finish()?;
@@ -104,7 +104,11 @@ impl Handler {
     /// `GET /api/v1/incidents/{number}/events`
     pub(super) async fn list_events(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
         let number = incidents::number(admitted)?;
-        let (offset, limit) = list_query::read_page(&Query::of(head))?;
+        let mut errors = Vec::new();
+        let (offset, limit) = list_query::read_page(&Query::of(head), &mut errors);
+        if !errors.is_empty() {
+            return Err(Error::fields(errors));
+        }
         let (entries, total) = self.store.timeline(number, offset, limit).await?;
         let items = entries.iter().map(EntryView::new).collect::<Result<Vec<_>, _>>()?;
         Answer::ok(&OffsetPageView::new(items, total as usize, offset))

@@ -61,15 +61,23 @@ pub fn read(live: &Live, head: &Parts) -> Result<ListQuery, Error> {
     if errors.is_empty() { Ok(query) } else { Err(Error::fields(errors)) }
 }
 
-/// Reads `offset` and `limit` of a list that has nothing else.
-///
-/// # Errors
-/// What is no number, or out of range.
-pub fn read_page(parameters: &Query<'_>) -> Result<(usize, usize), Error> {
-    let mut errors = Vec::new();
-    let offset = parameters.number("offset", 0, 0..=MOST_OFFSET, &mut errors);
-    let limit = parameters.number("limit", 20, 1..=100, &mut errors);
-    if errors.is_empty() { Ok((offset, limit)) } else { Err(Error::fields(errors)) }
+/// Reads `offset` and `limit` of a list that has no cursor.
+pub fn read_page(parameters: &Query<'_>, errors: &mut Vec<FieldError>) -> (usize, usize) {
+    let offset = parameters.number("offset", 0, 0..=MOST_OFFSET, errors);
+    let limit = parameters.number("limit", 20, 1..=100, errors);
+    (offset, limit)
+}
+
+/// Reads `search`.
+pub fn read_search(parameters: &Query<'_>, errors: &mut Vec<FieldError>) -> Wanted {
+    let Some(typed) = parameters.last("search") else { return Wanted::default() };
+    let length = typed.chars().count();
+    if length > SEARCH_CHARS {
+        let message = format!("is {length} characters; the limit is {SEARCH_CHARS}");
+        errors.push(FieldError::new("search", "too_long", message));
+        return Wanted::default();
+    }
+    Wanted::read(&typed)
 }
 
 /// Reads the filters alone, which a list and an export have in common.
@@ -97,17 +105,8 @@ pub fn read_filter(live: &Live, parameters: &Query<'_>, errors: &mut Vec<FieldEr
         dedup_keys: all("dedup_key", errors),
         created: span(parameters, "created_after", "created_before", errors),
         resolved: span(parameters, "resolved_after", "resolved_before", errors),
-        wanted: Wanted::default(),
+        wanted: read_search(parameters, errors),
     };
-    if let Some(typed) = parameters.last("search") {
-        let length = typed.chars().count();
-        if length > SEARCH_CHARS {
-            let message = format!("is {length} characters; the limit is {SEARCH_CHARS}");
-            errors.push(FieldError::new("search", "too_long", message));
-        } else {
-            filter.wanted = Wanted::read(&typed);
-        }
-    }
     // The same thing said twice is one condition, and one cursor.
     filter.statuses.sort_unstable();
     filter.statuses.dedup();

@@ -7,7 +7,7 @@ use super::query::Query;
 use super::views::OffsetPageView;
 use super::{Admitted, list_query};
 use crate::error::{Error, Kind};
-use crate::model::{Severity, Wanted};
+use crate::model::Severity;
 use crate::registry::Service;
 use crate::reply::Answer;
 
@@ -35,8 +35,12 @@ impl<'a> From<&'a Service> for ServiceView<'a> {
 /// `GET /api/v1/services`: in the order of the configuration.
 pub fn list(admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
     let parameters = Query::of(head);
-    let (offset, limit) = list_query::read_page(&parameters)?;
-    let wanted = Wanted::read(&parameters.last("search").unwrap_or_default());
+    let mut errors = Vec::new();
+    let (offset, limit) = list_query::read_page(&parameters, &mut errors);
+    let wanted = list_query::read_search(&parameters, &mut errors);
+    if !errors.is_empty() {
+        return Err(Error::fields(errors));
+    }
     let found = |service: &&Service| {
         let aliases = service.aliases.join(" ");
         wanted.is_in(&[&service.id, &service.name, &service.description, &aliases])

@@ -82,6 +82,10 @@ fn every_field_is_held_to_its_limits() {
             codes => assert_eq!(field_codes(&response), codes, "{members}"),
         }
     }
+    // The longest text in its longest spelling: twelve bytes a character.
+    let escaped = "\\ud83d\\ude00".repeat(10_000);
+    let body = format!("{{\"title\":\"t\",\"service_ids\":[\"SER-00001\"],\"description\":\"{escaped}\"}}");
+    assert_eq!(server.post_to(INCIDENTS, body).data()["description"], "😀".repeat(10_000));
     assert_eq!(field_codes(&server.post_to(INCIDENTS, "{}")), "title:required service_ids:required");
     for body in ["", "[]", "{\"title\":\"a\",\"title\":\"b\"}", "{\"title\":\"\\u0000\"}"] {
         assert_eq!(server.post_to(INCIDENTS, body).code(), "invalid_json", "{body}");

@@ -103,7 +103,10 @@ fn services_come_by_pages() {
     }
     let response = server.get("/api/v1/services?limit=0&offset=10001");
     assert_eq!(field_codes(&response), "offset:out_of_range limit:out_of_range");
-    assert_eq!(field_codes(&server.get("/api/v1/services?limit=101")), "limit:out_of_range");
+    let long = "x".repeat(201);
+    let response = server.get(&format!("/api/v1/services?limit=101&search={long}"));
+    assert_eq!(field_codes(&response), "limit:out_of_range search:too_long");
+    assert_eq!(server.get(&format!("/api/v1/services?search={}", &long[1..])).status, 200);
 }
 
 #[test]

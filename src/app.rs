@@ -166,12 +166,17 @@ async fn serve(
     store: Arc<Store>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
+    let mut upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
     let teller = Arc::clone(&handler);
-    let telling = tokio::spawn(async move { teller.tell().await });
+    let mut telling = tokio::spawn(async move { teller.tell().await });
     server::serve(listener, handler, async {
-        // An error means that the app is gone.
-        stopped.await.ok();
+        tokio::select! {
+            // An error means that the app is gone.
+            _ = stopped => {}
+            // These two end only of a bug. A server that serves and forgets is worse than one that is started anew.
+            _ = &mut upkeep => {}
+            _ = &mut telling => {}
+        }
     })
     .await;
     telling.abort();

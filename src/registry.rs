@@ -219,6 +219,12 @@ impl Registry {
         &self.tokens
     }
 
+    /// Whether the same tokens allow the same as in `other`.
+    #[must_use]
+    pub fn has_same_tokens(&self, other: &Self) -> bool {
+        (&self.tokens, &self.token_by_hash) == (&other.tokens, &other.token_by_hash)
+    }
+
     /// The owner of `routing_key`. Looked up by hash: how long it takes says nothing about the keys.
     #[must_use]
     pub fn integration(&self, routing_key: &str) -> Option<&Arc<Integration>> {

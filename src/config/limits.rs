@@ -60,7 +60,11 @@ impl Limits {
             store_timeout: section.or("store_timeout", Duration::from_secs(10), timeout()),
             shutdown_timeout: section.or("shutdown_timeout", Duration::from_secs(10), timeout()),
             streams: section.or("streams", 64, integer(1..=4096)),
-            stream_heartbeat: section.or("stream_heartbeat", Duration::from_secs(15), timeout()),
+            stream_heartbeat: section.or(
+                "stream_heartbeat",
+                Duration::from_secs(15),
+                duration("10ms", "50s"),
+            ),
             idempotency_keys: section.or("idempotency_keys", 100_000, integer(1..=10_000_000)),
         }
     }

@@ -150,9 +150,18 @@ impl Handler {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts another configuration in force; requests under way finish with theirs.
+    /// Puts another configuration in force; requests under way finish with theirs. Streams have no end of their own, so
+    /// where others may now watch they are ended: those who still may come back and resume.
     pub fn replace(&self, live: Live) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        let live = Arc::new(live);
+        let old = std::mem::replace(
+            &mut *self.live.write().unwrap_or_else(PoisonError::into_inner),
+            Arc::clone(&live),
+        );
+        let (old, new) = (&old.config, &live.config);
+        if old.anonymous != new.anonymous || !old.registry.has_same_tokens(&new.registry) {
+            self.streams.renew();
+        }
     }
 
     /// What is counted here; those who answer count with it.

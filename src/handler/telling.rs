@@ -81,6 +81,14 @@ impl Streams {
         }
     }
 
+    /// Ends all streams there are once they have sent what they have.
+    pub fn renew(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = &mut *told {
+            *told = broadcast::Sender::new(BEHIND);
+        }
+    }
+
     /// The way to all of them, if there are any.
     fn told(&self) -> Option<broadcast::Sender<Message>> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

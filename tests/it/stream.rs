@@ -443,6 +443,30 @@ fn a_silent_stream_gives_signs_of_life() {
 }
 
 #[test]
+fn a_reload_of_other_tokens_ends_it_and_who_still_may_resumes() {
+    let token = |name: &str| {
+        format!("[[tokens]]\nname = '{name}'\ntoken = 'HUSH-{name}-token-1'\nscopes = ['incidents:read']\n")
+    };
+    let server = Server::with(&format!("{}{}", token("stays"), token("leaves")));
+    let open = |name: &str, id: Option<i64>| {
+        let authorization = format!("Bearer HUSH-{name}-token-1");
+        let id = id.map(|id| id.to_string()).unwrap_or_default();
+        let headers = [("Authorization", authorization.as_str()), ("Last-Event-ID", &id)];
+        Watcher::try_open(&server, STREAM, &headers)
+    };
+    let mut watchers = ["stays", "leaves"].map(|name| open(name, None).unwrap());
+    server.alert(json!({}));
+    server.reload(&format!("{HEAD}{SERVICES}{PROD}{}", token("stays")));
+    server.alert(json!({}));
+    for watcher in &mut watchers {
+        assert_eq!(watcher.short(1), ["created 1"]);
+        assert_eq!(watcher.block(), None);
+    }
+    assert_eq!(open("leaves", watchers[1].id).err().unwrap().code(), "unauthenticated");
+    assert_eq!(open("stays", watchers[0].id).unwrap().short(1), ["created 2"]);
+}
+
+#[test]
 fn it_takes_a_token_that_may_read() {
     let server = Server::with(
         "
@@ -464,7 +488,7 @@ scopes = ['incidents:write']
 }
 
 #[test]
-fn a_reload_leaves_it_alone() {
+fn any_other_reload_leaves_it_alone() {
     let server = Server::new();
     let mut watcher = Watcher::open(&server);
     server.reload(&format!("{HEAD}{SERVICES}{PROD}"));

@@ -50,13 +50,14 @@ pub fn read(live: &Live, head: &Parts) -> Result<ListQuery, Error> {
         errors.push(FieldError::new("sort", "invalid", message));
     }
     if let Some(cursor) = parameters.last("cursor").filter(|cursor| !cursor.is_empty()) {
-        query.after = read_cursor(&cursor, &query);
-        if query.after.is_none() {
-            let message = "is not a cursor of this list with these filters; start again without it";
-            errors.push(FieldError::new("cursor", "invalid", message));
+        match read_cursor(&cursor, &query) {
+            // Clients that always send an offset mean the first page's.
+            Some((after, to_skip)) => (query.after, query.offset) = (Some(after), to_skip),
+            None => {
+                let message = "is not a cursor of this list with these filters; start again without it";
+                errors.push(FieldError::new("cursor", "invalid", message));
+            }
         }
-        // Clients that always send an offset mean the first page's.
-        query.offset = 0;
     }
     if errors.is_empty() { Ok(query) } else { Err(Error::fields(errors)) }
 }
@@ -148,19 +149,20 @@ pub fn next(query: &ListQuery, page: &Page) -> (Option<usize>, Option<String>) {
     // From where a cursor led, and beyond a page that was cut short, no offset leads on.
     let by_offset = page.next.is_some() && !page.cut_short && query.after.is_none();
     let offset = by_offset.then(|| query.offset + page.items.len()).filter(|next| *next <= MOST_OFFSET);
-    (offset, page.next.map(|place| cursor(place, query)))
+    (offset, page.next.map(|place| cursor(place, page.to_skip, query)))
 }
 
-fn cursor(place: Place, query: &ListQuery) -> String {
-    format!("{:x}-{:x}-{}", place.rank, place.number.to_row_id(), digest(query))
+fn cursor(place: Place, to_skip: usize, query: &ListQuery) -> String {
+    format!("{:x}-{:x}-{to_skip:x}-{}", place.rank, place.number.to_row_id(), digest(query))
 }
 
-fn read_cursor(cursor: &str, query: &ListQuery) -> Option<Place> {
+/// Where the page begins, and how many matches it skips.
+fn read_cursor(cursor: &str, query: &ListQuery) -> Option<(Place, usize)> {
     let mut parts = cursor.split('-');
     let mut number = || i64::from_str_radix(parts.next()?, 16).ok().filter(|number| *number >= 0);
-    let (rank, row_id) = (number()?, number()?);
-    let bound = parts.next() == Some(&digest(query)) && parts.next().is_none();
-    bound.then(|| Place { rank, number: Number::from_row_id(row_id) })
+    let (rank, row_id, to_skip) = (number()?, number()?, usize::try_from(number()?).ok()?);
+    let bound = parts.next() == Some(&digest(query)) && parts.next().is_none() && to_skip <= MOST_OFFSET;
+    bound.then(|| (Place { rank, number: Number::from_row_id(row_id) }, to_skip))
 }
 
 /// What a cursor is bound to: its order and its filters.

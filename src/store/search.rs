@@ -14,8 +14,9 @@ const MOST_ALIKE: usize = 64;
 /// Words that the writer remembers to have stored.
 const REMEMBERED: usize = 20_000;
 
-/// Incidents whose text changed, and that are looked at row by row until they are indexed anew.
-const MOST_CHANGED: i64 = 5_000;
+/// Incidents whose text changed that a search looks at one by one until they are indexed anew. Where there are more, it
+/// looks at all rows instead.
+const MOST_CHANGED: usize = 2_000;
 
 /// Notes that an incident's text is not what was indexed.
 pub fn changed_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<()> {
@@ -49,7 +50,9 @@ impl Indexer {
         let up_to = up_to(connection)?;
         let sql = "SELECT id, title, description FROM search_changed JOIN incident ON id = incident LIMIT ?1";
         let mut changed = connection.prepare_cached(sql)?;
-        let changed = changed.query_map([most as i64], texts)?.collect::<rusqlite::Result<Vec<Texts>>>()?;
+        // Half of it at most, lest those that keep changing keep out what is new.
+        let changed =
+            changed.query_map([most.div_ceil(2) as i64], texts)?.collect::<rusqlite::Result<Vec<Texts>>>()?;
         let sql = "SELECT id, title, description FROM incident WHERE id > ?1 ORDER BY id LIMIT ?2";
         let mut new = connection.prepare_cached(sql)?;
         let room = (most - changed.len()) as i64;
@@ -135,20 +138,23 @@ fn words_like(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Str
     words.collect()
 }
 
-/// Incidents that are in the index with a text that they do not have any more, but for the wanted ones among them.
-pub fn changed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<(Vec<i64>, Vec<i64>)> {
+/// The wanted among the incidents that are in the index with a text that they do not have any more; `None` if these are
+/// too many to be looked at.
+pub fn changed(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Option<Vec<i64>>> {
     let sql = "SELECT id, title, coalesce(description, '') FROM search_changed JOIN incident ON id = incident LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([MOST_CHANGED])?;
-    let (mut all, mut found) = (Vec::new(), Vec::new());
+    let mut rows = statement.query([MOST_CHANGED as i64 + 1])?;
+    let (mut looked_at, mut found) = (0, Vec::new());
     while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        all.push(id);
+        if looked_at == MOST_CHANGED {
+            return Ok(None);
+        }
+        looked_at += 1;
         if is_in_row(row, 1, wanted)? {
-            found.push(id);
+            found.push(row.get(0)?);
         }
     }
-    Ok((all, found))
+    Ok(Some(found))
 }
 
 /// Whether the title and the description in columns `first` and `first` + 1 have what is wanted.

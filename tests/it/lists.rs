@@ -205,6 +205,13 @@ fn of_a_long_history_a_page_looks_at_a_part_and_says_so() {
         cursor = page["next_cursor"].clone();
     }
     assert!(found == [1] && (3..10).contains(&pages), "{found:?} on {pages} pages");
+    // What such a page could not skip, the next ones do.
+    let mut next = page(&server, &format!("{query}&offset=1"));
+    while let Some(cursor) = next["next_cursor"].as_str() {
+        assert_eq!(numbers(&next), Vec::<u32>::new());
+        next = page(&server, &format!("{query}&offset=1&cursor={cursor}"));
+    }
+    assert_eq!((numbers(&next), &next["has_more"]), (vec![], &json!(false)));
     // What is new is found whatever lies behind it.
     server.alert(json!({}));
     assert_eq!(numbers(&page(&server, "status=new")), [1]);

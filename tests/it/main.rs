@@ -32,6 +32,7 @@ mod idempotency;
 mod json;
 mod lifecycle;
 mod lists;
+mod many;
 mod metadata;
 mod metrics;
 mod model;

@@ -1,6 +1,7 @@
 //! Filters as SQL: one condition for each, so that those that an index answers can be left out.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -128,18 +129,22 @@ impl Conditions {
         if text.is_empty() { ALWAYS.into() } else { text }
     }
 
-    /// What is not closed and may match, as far as its index knows, the last minute first; one more than
-    /// [`MOST_LISTED`] if there is more.
+    /// What is not closed and may match, as far as its index knows, and was last seen in one of these minutes, the last
+    /// minute first; up to `most`.
     pub fn not_closed(
         &self,
         connection: &Connection,
         (least, greatest): (i64, i64),
+        minutes: RangeInclusive<i64>,
+        most: usize,
     ) -> rusqlite::Result<Vec<NotClosed>> {
         let sql = format!(
             "SELECT seen_minute, severity, id FROM incident INDEXED BY incident_not_closed
-             WHERE status < 5 AND {} AND id BETWEEN ?1 AND ?2 ORDER BY seen_minute DESC LIMIT {}",
+             WHERE status < 5 AND seen_minute BETWEEN {} AND {} AND {} AND id BETWEEN ?1 AND ?2
+             ORDER BY seen_minute DESC LIMIT {most}",
+            minutes.start(),
+            minutes.end(),
             self.only(&IN_NOT_CLOSED),
-            MOST_LISTED + 1
         );
         let mut statement = connection.prepare_cached(&sql)?;
         bind(&mut statement, &[&least, &greatest], &self.own)?;
@@ -161,6 +166,9 @@ impl Conditions {
 
 /// Incidents that are collected before they are put in order. Where more are not closed, lists walk all rows.
 pub const MOST_LISTED: usize = 100_000;
+
+/// Every minute there is.
+pub const ANY_MINUTE: RangeInclusive<i64> = 0..=i64::MAX;
 
 /// What the index over incidents that are not closed tells of one.
 pub struct NotClosed {
@@ -200,7 +208,7 @@ fn rows(connection: &Connection, sql: &str, names: &[String]) -> rusqlite::Resul
 }
 
 /// No row id is greater: the last number of the year 9999.
-const GREATEST_ID: i64 = 99_999_999_999_999;
+pub const GREATEST_ID: i64 = 99_999_999_999_999;
 
 /// The least and the greatest row id of what was recorded in a span, and whether all between was.
 pub fn ids_of_span(connection: &Connection, filter: &Filter) -> rusqlite::Result<(i64, i64, bool)> {

@@ -2,18 +2,23 @@
 
 use rusqlite::Connection;
 
-use super::conditions::{ALWAYS, Conditions, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span};
+use super::conditions::{
+    ALWAYS, Conditions, GREATEST_ID, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span,
+};
 use super::walk::{End, FETCH, READ, Walk, bind};
 use super::{Collected, ListQuery, Page, Place, finish};
 use crate::model::Number;
 use crate::store::search;
+
+const MINUTE_MS: i64 = 60_000;
 
 /// A page in this order.
 pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page> {
     let filter = &query.filter;
     let (least, greatest, exact) = ids_of_span(connection, filter)?;
     let conditions = Conditions::of(connection, filter, exact)?;
-    let candidates = conditions.not_closed(connection, (least, greatest))?;
+    let newest_minute = query.after.map_or(i64::MAX, |after| after.rank.div_euclid(MINUTE_MS));
+    let (candidates, beyond) = candidates(connection, &conditions, (least, greatest), newest_minute)?;
     let rest = conditions.but(&IN_NOT_CLOSED, None);
     // Then every candidate matches, and rows are read only to put a minute in order.
     let all_match = rest == ALWAYS && filter.wanted.is_empty();
@@ -22,11 +27,8 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
 
     let mut page = Collected::default();
     let mut end = End::Exhausted;
+    let mut begun = false;
     for minute in candidates.chunk_by(|one, next| one.minute == next.minute) {
-        let before = query.after.is_some_and(|after| minute[0].minute > after.rank.div_euclid(60_000));
-        if before {
-            continue;
-        }
         let skipped = all_match && query.after.is_none() && page.matches + minute.len() <= query.offset;
         if skipped {
             page.matches += minute.len();
@@ -34,13 +36,11 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
         }
         // A minute is put in order as a whole or not at all.
         let cost = FETCH + if filter.wanted.is_empty() { 0 } else { READ };
-        if !walk.pay(minute.len() * cost) && page.matches > 0 {
-            end = End::CutShort(Place {
-                rank: minute[0].minute * 60_000 + 60_000,
-                number: Number::from_row_id(0),
-            });
+        if !walk.pay(minute.len() * cost) && begun {
+            end = End::CutShort(before(minute[0].minute));
             break;
         }
+        begun = true;
         for place in seen.in_order(minute)? {
             let behind = query.after.is_none_or(|after| behind(after, place));
             if behind && !page.take(place, query, !all_match) {
@@ -52,16 +52,43 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
             break;
         }
     }
-    let total = match (all_match, query.after) {
-        (true, _) => (candidates.len(), candidates.len() <= MOST_LISTED),
-        (false, None) => (page.matches, end == End::Exhausted),
-        (false, Some(_)) if query.uncounted => (page.matches, false),
-        (false, Some(_)) => {
-            let all = list(connection, &ListQuery { after: None, limit: 1, ..query.clone() })?;
+    if let (End::Exhausted, Some(minute)) = (end, beyond) {
+        end = End::CutShort(before(minute));
+    }
+    let total = match (query.after, all_match) {
+        (None, true) if beyond.is_some() => (MOST_LISTED, false),
+        (None, true) => (candidates.len(), true),
+        (None, false) => (page.matches, end == End::Exhausted),
+        (Some(_), _) if query.uncounted => (page.matches, false),
+        (Some(_), _) => {
+            let all = list(connection, &ListQuery { after: None, offset: 0, limit: 1, ..query.clone() })?;
             (all.total, all.total_exact)
         }
     };
     finish(connection, query, page, end, total)
+}
+
+/// What may match from a minute on, minute by minute; and with which minute goes on what is too much to be collected.
+fn candidates(
+    connection: &Connection,
+    conditions: &Conditions,
+    ids: (i64, i64),
+    newest_minute: i64,
+) -> rusqlite::Result<(Vec<NotClosed>, Option<i64>)> {
+    let mut found = conditions.not_closed(connection, ids, 0..=newest_minute, MOST_LISTED + 1)?;
+    let Some(last) = found.get(MOST_LISTED).map(|one| one.minute) else { return Ok((found, None)) };
+    let whole = found.partition_point(|one| one.minute > last);
+    if whole > 0 {
+        found.truncate(whole);
+        return Ok((found, Some(last)));
+    }
+    // All of this were seen within one minute: then there is no other way than to look at all of them.
+    Ok((conditions.not_closed(connection, ids, last..=last, usize::MAX >> 1)?, Some(last - 1)))
+}
+
+/// The place before all that was last seen in a minute, and behind all that was seen later.
+fn before(minute: i64) -> Place {
+    Place { rank: minute * MINUTE_MS + MINUTE_MS - 1, number: Number::from_row_id(GREATEST_ID) }
 }
 
 /// Whether `place` comes after that one.

@@ -113,6 +113,8 @@ pub struct Page {
     pub next: Option<Place>,
     /// The page ended early, since too many rows had to be looked at.
     pub cut_short: bool,
+    /// Matches that the next page has still to skip: this one ended before the offset was reached.
+    pub to_skip: usize,
 }
 
 /// What one walk through the matches collects.
@@ -180,6 +182,7 @@ fn finish(
         End::CutShort(place) => (Some(place), true),
         End::Exhausted | End::Stopped => (None, false),
     };
+    let to_skip = if cut_short { query.offset.saturating_sub(page.matches) } else { 0 };
     let items = page.places.iter().map(|place| read::listed(connection, place.number));
     Ok(Page {
         items: items.collect::<rusqlite::Result<_>>()?,
@@ -187,5 +190,6 @@ fn finish(
         total_exact: total_exact && total <= EXACT_TOTAL,
         next,
         cut_short,
+        to_skip,
     })
 }

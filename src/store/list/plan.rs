@@ -3,7 +3,9 @@
 
 use rusqlite::Connection;
 
-use super::conditions::{ALWAYS, Conditions, Facet, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span};
+use super::conditions::{
+    ALWAYS, ANY_MINUTE, Conditions, Facet, IN_NOT_CLOSED, MOST_LISTED, NotClosed, ids_of_span,
+};
 use super::walk::{End, FETCH, READ, Source, Walk, count};
 use super::{Filter, Place, Sort};
 use crate::model::{Number, Severity, Status};
@@ -88,12 +90,20 @@ impl<'c> Plan<'c> {
     }
 
     fn by_text(&mut self) -> rusqlite::Result<Driver> {
+        let Some(changed) = search::changed(self.connection, &self.filter.wanted)? else {
+            let up_to = search::up_to(self.connection)?;
+            return Ok(Driver::Text {
+                question: Question::None,
+                fts: String::new(),
+                changed: Vec::new(),
+                up_to,
+            });
+        };
         let question = search::question(self.connection, &self.filter.wanted)?;
         let fts = match &question {
             Question::Exact(expression) | Question::Loose(expression) => self.conditions.bind(expression),
             Question::None | Question::Nothing => String::new(),
         };
-        let (_, changed) = search::changed(self.connection, &self.filter.wanted)?;
         Ok(Driver::Text { question, fts, changed, up_to: search::up_to(self.connection)? })
     }
 
@@ -140,7 +150,8 @@ impl<'c> Plan<'c> {
     }
 
     fn split(&self) -> rusqlite::Result<Driver> {
-        let mut not_closed = self.conditions.not_closed(self.connection, self.ids)?;
+        let mut not_closed =
+            self.conditions.not_closed(self.connection, self.ids, ANY_MINUTE, MOST_LISTED + 1)?;
         if not_closed.len() > MOST_LISTED {
             return Ok(Driver::Rows);
         }

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use super::query::Query;
 use super::telling::{Message, READ, event};
 use super::{Admitted, Handler};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::reply::{Chunk, Stream};
 use crate::store::{Since, Watching};
 
@@ -54,6 +54,11 @@ impl Handler {
             // The order matters: what is committed after `place` was read is told.
             let watching = self.store.watching();
             let (slot, told) = self.streams.enter()?;
+            // A reload ends the streams of those whom it found here.
+            if !Arc::ptr_eq(&admitted.live, &self.live()) {
+                let message = "the configuration was reloaded at this moment; try again";
+                return Err(Error::new(Kind::Overloaded, message));
+            }
             let place = watching.newest();
             let subscriber = Subscriber {
                 handler: Arc::clone(self),

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::OptionalExtension;
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -107,6 +108,8 @@ pub struct Store {
     /// `None` once it is closed.
     writer: RwLock<Option<Writer>>,
     readers: r2d2::Pool<SqliteConnectionManager>,
+    /// As many as there are readers: what waits for one gives up in time.
+    reading: Arc<Semaphore>,
     path: PathBuf,
     metrics: WriterMetrics,
     timeout: Duration,
@@ -151,7 +154,9 @@ impl Store {
             metrics.clone(),
         )?;
         let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
-        Ok((Self { writer, readers, path, metrics, timeout: options.timeout, feed, _lock: lock }, deliveries))
+        let reading = Arc::new(Semaphore::new(options.readers as usize));
+        let timeout = options.timeout;
+        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, _lock: lock }, deliveries))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
@@ -332,7 +337,7 @@ impl Store {
             Err(_) => Err(Error::new(
                 Kind::StorageUnavailable,
                 "the disk did not answer in time; this was not acknowledged, though it may yet be stored: \
-                 send it again with a dedup_key or an Idempotency-Key",
+                 look first, or send it again with a dedup_key or an Idempotency-Key",
             )),
         }
     }
@@ -344,7 +349,13 @@ impl Store {
     ) -> Result<T, Error> {
         let pool = self.readers.clone();
         let unreadable = || Error::new(Kind::StorageUnavailable, "the store could not be read; try again");
+        let permit = tokio::time::timeout(self.timeout, Arc::clone(&self.reading).acquire_owned());
+        let Ok(permit) = permit.await else {
+            let message = "all of `[limits] readers` were busy for too long; try again";
+            return Err(Error::new(Kind::StorageUnavailable, message));
+        };
         let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let mut connection = pool.get().map_err(|error| unreadable().caused_by(error))?;
             query(&mut connection).map_err(|error| unreadable().caused_by(error))
         });

@@ -37,6 +37,9 @@ pub struct Committed {
     pub kind: EntryKind,
 }
 
+/// Timeline entries that are looked through for one who comes back: few incidents may have changed often.
+const MOST_ENTRIES: usize = 20_000;
+
 /// The way from the writer to those who watch.
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -107,7 +110,7 @@ impl Drop for Watching {
 pub enum Since {
     /// The incidents, each at its newest entry, in that order; and the newest place.
     Changed(Vec<Committed>, i64),
-    /// More incidents than were asked for.
+    /// More incidents than were asked for, or too many changes of them to be looked through.
     TooMany,
     /// There is no such place: it is yet to come, or what followed it has been deleted.
     Unknown,
@@ -155,8 +158,7 @@ fn ends(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Walks back from the newest entry, so that it ends early where there is too much: a timeline is short, and so the
-/// entries of `most` incidents are not many.
+/// Walks back from the newest entry, so that it ends early where there is too much.
 fn changed_since(connection: &mut Connection, place: i64, most: usize) -> rusqlite::Result<Since> {
     let snapshot = connection.transaction()?;
     let (oldest, newest) = ends(&snapshot)?;
@@ -167,7 +169,12 @@ fn changed_since(connection: &mut Connection, place: i64, most: usize) -> rusqli
     let mut statement = snapshot.prepare_cached(sql)?;
     let mut rows = statement.query([place])?;
     let mut changed: HashMap<i64, Committed> = HashMap::new();
+    let mut looked_at = 0;
     while let Some(row) = rows.next()? {
+        looked_at += 1;
+        if looked_at > MOST_ENTRIES {
+            return Ok(Since::TooMany);
+        }
         let incident = row.get(1)?;
         if changed.contains_key(&incident) {
             continue;

@@ -10,6 +10,7 @@ mod bodies;
 mod check;
 mod commands;
 mod export;
+mod full;
 mod harness;
 #[allow(dead_code, reason = "shared with the other test binaries; each uses a part of it")]
 #[path = "../support/http.rs"]

@@ -192,26 +192,17 @@ fn of_a_long_history_a_page_looks_at_a_part_and_says_so() {
         assert_eq!((&page["total"], &page["total_exact"]), (&json!(total), &json!(exact)), "{query}");
         assert_eq!(page["next_offset"], next_offset, "{query}");
     }
-    // Where no index leads to few, there may be more beyond, which only a cursor reaches.
-    let query = "severity=SEV3&service_id=db";
-    let first = page(&server, query);
-    assert_eq!((numbers(&first), &first["total"], &first["total_exact"]), (vec![], &json!(0), &json!(false)));
-    assert_eq!((&first["has_more"], &first["next_offset"]), (&json!(true), &Value::Null));
-    let (mut found, mut pages, mut cursor) = (Vec::new(), 1, first["next_cursor"].clone());
-    while let Some(next) = cursor.as_str() {
-        let page = page(&server, &format!("{query}&cursor={next}"));
-        found.extend(numbers(&page));
-        pages += 1;
-        cursor = page["next_cursor"].clone();
+    // Where no index leads to few, it takes as many pages as it takes, and what one could not skip the next ones do.
+    for (offset, expected) in [(0, &[1][..]), (1, &[])] {
+        let (mut found, mut query) = (Vec::new(), format!("severity=SEV3&service_id=db&offset={offset}"));
+        loop {
+            let page = page(&server, &query);
+            found.extend(numbers(&page));
+            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            query = format!("severity=SEV3&service_id=db&cursor={cursor}");
+        }
+        assert_eq!(found, expected, "{offset}");
     }
-    assert!(found == [1] && (3..10).contains(&pages), "{found:?} on {pages} pages");
-    // What such a page could not skip, the next ones do.
-    let mut next = page(&server, &format!("{query}&offset=1"));
-    while let Some(cursor) = next["next_cursor"].as_str() {
-        assert_eq!(numbers(&next), Vec::<u32>::new());
-        next = page(&server, &format!("{query}&offset=1&cursor={cursor}"));
-    }
-    assert_eq!((numbers(&next), &next["has_more"]), (vec![], &json!(false)));
     // What is new is found whatever lies behind it.
     server.alert(json!({}));
     assert_eq!(numbers(&page(&server, "status=new")), [1]);

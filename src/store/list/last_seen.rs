@@ -23,7 +23,7 @@ pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page
     // Then every candidate matches, and rows are read only to put a minute in order.
     let all_match = rest == ALWAYS && filter.wanted.is_empty();
     let seen = Seen { connection, conditions: &conditions, rest, query };
-    let mut walk = Walk::new(connection, &conditions.own, &filter.wanted, false);
+    let mut walk = Walk::new(connection, &conditions.own, &filter.wanted, false, query.offset > 0);
 
     let mut page = Collected::default();
     let mut end = End::Exhausted;

@@ -152,13 +152,13 @@ pub fn list(connection: &mut Connection, query: &ListQuery) -> rusqlite::Result<
     let plan = Plan::new(&snapshot, &query.filter, query.sort)?;
     let mut page = Collected::default();
     let count_here = query.after.is_none() && !query.uncounted;
-    let end = plan.walk(query.after, &mut |place| page.take(place, query, count_here))?;
+    let end = plan.walk(query.after, query.offset > 0, &mut |place| page.take(place, query, count_here))?;
     let (total, total_exact) = match (count_here, query.uncounted) {
         (true, _) => (page.matches, end == End::Exhausted),
         (false, true) => (page.matches, false),
         (false, false) => {
             let mut total = 0;
-            let end = plan.walk(None, &mut |_| {
+            let end = plan.walk(None, false, &mut |_| {
                 total += 1;
                 total <= EXACT_TOTAL
             })?;

@@ -234,14 +234,16 @@ impl<'c> Plan<'c> {
         format!("{select} ORDER BY 1 {}", if self.sort == Sort::Oldest { "ASC" } else { "DESC" })
     }
 
-    /// Shows what matches, in order and behind `after`, to `visit` until it says no.
+    /// Shows what matches, in order and behind `after`, to `visit` until it says no. `skips`: many are only passed by.
     pub fn walk(
         &self,
         after: Option<Place>,
+        skips: bool,
         visit: &mut dyn FnMut(Place) -> bool,
     ) -> rusqlite::Result<End<Place>> {
         let ascending = self.sort == Sort::Oldest;
-        let mut walk = Walk::new(self.connection, &self.conditions.own, &self.filter.wanted, ascending);
+        let wanted = &self.filter.wanted;
+        let mut walk = Walk::new(self.connection, &self.conditions.own, wanted, ascending, skips);
         if self.sort != Sort::Severity {
             return self.walk_one(&mut walk, None, after.map(|place| place.number), visit);
         }

@@ -10,8 +10,14 @@ use super::conditions::ALWAYS;
 use crate::model::Wanted;
 use crate::store::search;
 
-/// What one walk may cost, in rows that are read one after the other.
-const BUDGET: usize = 20_000;
+/// What one walk may cost in any case, in rows that are read one after the other.
+const BUDGET: usize = 10_000;
+
+/// For so long a walk that has spent it goes on: where rows are at hand, much can be done in that time.
+const TIME: Duration = Duration::from_millis(10);
+
+/// The same where matches have to be skipped before the page begins: whoever pages by offset has no other way there.
+const TIME_TO_SKIP: Duration = Duration::from_millis(100);
 
 /// What fetching a row by its id costs in these.
 pub const FETCH: usize = 10;
@@ -22,9 +28,6 @@ pub const READ: usize = 8;
 /// Ids that the index of words is asked for at once. What several words have in common may be found late, and nothing
 /// stops that search on its way.
 const WINDOW: i64 = 250_000;
-
-/// After this time no further window is begun.
-const WINDOWS: Duration = Duration::from_millis(20);
 
 /// How a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +67,26 @@ pub struct Walk<'c> {
     pub ascending: bool,
     left: usize,
     started: Instant,
+    time: Duration,
 }
 
 impl<'c> Walk<'c> {
-    pub fn new(connection: &'c Connection, own: &'c [Value], wanted: &'c Wanted, ascending: bool) -> Self {
-        Self { connection, own, wanted, ascending, left: BUDGET, started: Instant::now() }
+    pub fn new(
+        connection: &'c Connection,
+        own: &'c [Value],
+        wanted: &'c Wanted,
+        ascending: bool,
+        skips: bool,
+    ) -> Self {
+        let time = if skips { TIME_TO_SKIP } else { TIME };
+        Self { connection, own, wanted, ascending, left: BUDGET, started: Instant::now(), time }
     }
 
-    /// Takes off what something costs; whether there was enough left.
+    /// Takes off what something costs; whether it may be done.
     pub fn pay(&mut self, cost: usize) -> bool {
         let left = self.left.checked_sub(cost);
         self.left = left.unwrap_or(0);
-        left.is_some()
+        left.is_some() || self.started.elapsed() < self.time
     }
 
     /// Shows the ids of `source` that match, and are from `low` to `high`, to `visit` until it says no.
@@ -95,7 +106,7 @@ impl<'c> Walk<'c> {
                 true => (next, high.min(next + WINDOW)),
                 false => (low.max(next - WINDOW), next),
             };
-            if begun && self.started.elapsed() > WINDOWS {
+            if begun && self.started.elapsed() > self.time {
                 return Ok(End::CutShort(if self.ascending { low - 1 } else { high + 1 }));
             }
             begun = true;

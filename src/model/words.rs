@@ -1,4 +1,5 @@
-//! The words of a text, folded so that case and accents do not matter. Search compares nothing else.
+//! The words of a text, folded so that case and accents do not matter. Search compares nothing else. Only what is an
+//! accent is left out: the vowel signs of Indic scripts and the marks of kana make other words.
 //!
 //! Scripts that put no space between words (Chinese, Japanese, Thai…) have none to find: there every character is a word,
 //! and every two neighbours, so that what is searched for is found wherever it stands.
@@ -38,14 +39,16 @@ pub struct Wanted {
     pub words: BTreeSet<String>,
     /// The beginning of a word that must be there.
     pub prefix: Option<String>,
+    /// Something was typed that no text is known by: neither letters nor digits.
+    pub unknown: bool,
 }
 
 impl Wanted {
     /// Reads what was typed. There is no syntax: all that is no letter and no digit only separates.
     #[must_use]
     pub fn read(typed: &str) -> Self {
-        let mut wanted = Self::default();
         let mut pieces = pieces(typed);
+        let mut wanted = Self { unknown: pieces.is_empty() && !typed.trim().is_empty(), ..Self::default() };
         if let Some(Piece::Word(_)) = pieces.last()
             && let Some(Piece::Word(last)) = pieces.pop()
         {
@@ -66,12 +69,15 @@ impl Wanted {
     /// Nothing is searched for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.prefix.is_none()
+        self.words.is_empty() && self.prefix.is_none() && !self.unknown
     }
 
     /// Whether texts have all of it.
     #[must_use]
     pub fn is_in(&self, texts: &[&str]) -> bool {
+        if self.unknown {
+            return false;
+        }
         let there = words(texts);
         let begins = |prefix: &String| {
             there.range(prefix.clone()..).next().is_some_and(|word| word.starts_with(prefix.as_str()))
@@ -90,10 +96,11 @@ enum Piece {
 fn pieces(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut open = false;
-    let bare = text.chars().nfkd().filter(|c| !is_combining_mark(*c));
+    // Put together again, lest a mark that stays be a character of its own.
+    let bare = text.chars().nfkd().filter(|c| !is_accent(*c) && !is_invisible(*c)).nfc();
     // By way of upper case: `ς` and `σ` have one, and so have `ß` and `ss`.
-    for c in bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
-        if !c.is_alphanumeric() {
+    for c in bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase).flat_map(without_stroke) {
+        if !c.is_alphanumeric() && !is_combining_mark(c) {
             open = false;
             continue;
         }
@@ -110,6 +117,38 @@ fn pieces(text: &str) -> Vec<Piece> {
         open = true;
     }
     pieces
+}
+
+/// Marks of the Latin, Greek, Cyrillic, Hebrew and Arabic scripts, and those for all scripts.
+const fn is_accent(c: char) -> bool {
+    matches!(c,
+        '\u{0300}'..='\u{036f}' | '\u{0483}'..='\u{0489}' | '\u{0591}'..='\u{05bd}' | '\u{05bf}'
+        | '\u{05c1}'..='\u{05c2}' | '\u{05c4}'..='\u{05c5}' | '\u{05c7}' | '\u{0610}'..='\u{061a}'
+        | '\u{064b}'..='\u{065f}' | '\u{0670}' | '\u{06d6}'..='\u{06dc}' | '\u{06df}'..='\u{06e4}'
+        | '\u{06e7}'..='\u{06e8}' | '\u{06ea}'..='\u{06ed}' | '\u{08d3}'..='\u{08e1}' | '\u{08e3}'..='\u{08ff}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Soft hyphens and joiners, which stand within words.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{00ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}')
+}
+
+/// Letters that Unicode does not take apart, as people type them who do not have them.
+fn without_stroke(c: char) -> impl Iterator<Item = char> {
+    let (first, second) = match c {
+        'æ' => ('a', Some('e')),
+        'œ' => ('o', Some('e')),
+        'þ' => ('t', Some('h')),
+        'đ' | 'ð' => ('d', None),
+        'ħ' => ('h', None),
+        'ı' => ('i', None),
+        'ł' => ('l', None),
+        'ø' => ('o', None),
+        'ŧ' => ('t', None),
+        other => (other, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// Letters of scripts that are written without spaces: Thai, Lao, Tibetan, Burmese, Khmer, kana, bopomofo, Han.
@@ -139,6 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn marks_that_make_another_word_stay() {
+        for (typed, text, found) in [
+            ("कील", "काल समाप्त", false),
+            ("काल", "काल समाप्त", true),
+            ("バス", "パスワード", false),
+            ("ガス", "ガス漏れ", true),
+            ("カス", "ガス漏れ", false),
+            ("カ", "ガス漏れ", false),
+            ("ขาว", "ข้าว", false),
+            ("ข้าว", "กินข้าวแล้ว", true),
+            ("한국", "한국어", true),
+        ] {
+            assert_eq!(Wanted::read(typed).is_in(&[text]), found, "{typed} in {text}");
+        }
+        assert_eq!(
+            of("Łódź Øresund Æther đakovo þing soft\u{ad}hyphen"),
+            "aether dakovo lodz oresund softhyphen thing"
+        );
+        assert_eq!(of("שָׁלוֹם مُحَمَّد"), of("שלום محمد"));
+    }
+
+    #[test]
     fn scripts_without_spaces_are_found_anywhere() {
         assert_eq!(of("数据库down"), "down 库 据 据库 数 数据");
         for (typed, found) in
@@ -162,10 +223,13 @@ mod tests {
             ("pool pool", true),
             ("pol", false),
             ("", true),
-            ("-- ''", true),
+            (" ", true),
+            // Who typed something does not want everything.
+            ("-- ''", false),
+            ("🔥", false),
         ] {
             assert_eq!(Wanted::read(typed).is_in(&texts), found, "{typed}");
         }
-        assert!(Wanted::read(" \u{301} ").is_empty());
+        assert!(Wanted::read(" \t ").is_empty() && !Wanted::read("-").is_empty());
     }
 }

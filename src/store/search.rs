@@ -110,6 +110,9 @@ pub enum Question {
 
 /// How to find what is wanted. The words are letters and digits, so quoting them is all the escaping there is.
 pub fn question(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Question> {
+    if wanted.unknown {
+        return Ok(Question::Nothing);
+    }
     let mut terms: Vec<String> = wanted.words.iter().map(|word| format!("\"{word}\"")).collect();
     let mut exact = true;
     if let Some(prefix) = &wanted.prefix {

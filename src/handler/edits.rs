@@ -70,7 +70,7 @@ impl Handler {
         let mut fields = Fields::new(json::parse_object(body)?);
         let title = fields.replacing_text("title", TITLE, false).flatten();
         let description = fields.replacing_text("description", DESCRIPTION, true);
-        let severity = fields.severity();
+        let severity = fields.replacing_severity();
         let assigned_to = fields.replacing_text("assigned_to", ASSIGNEE, true);
         let nothing = title.is_none() && description.is_none() && severity.is_none() && assigned_to.is_none();
         if nothing && fields.errors.is_empty() {

@@ -154,6 +154,18 @@ impl<'a> Fields<'a> {
         self.optional_name("severity", &Severity::ALL.map(Severity::as_str), Severity::parse)
     }
 
+    /// Takes a `severity` that is to replace another, and therefore cannot be none.
+    pub fn replacing_severity(&mut self) -> Option<Severity> {
+        let none = self.members.iter().any(|(name, value)| {
+            name == "severity"
+                && (*value == Json::Null || matches!(value, Json::String(text) if text.is_empty()))
+        });
+        if none {
+            self.error("severity", "required", "cannot be taken away; send SEV0 to SEV4, or leave it out");
+        }
+        self.severity()
+    }
+
     /// Notes that a field has the wrong type.
     pub fn wrong_type(&mut self, name: impl Into<String>, expected: &str, value: &Json<'_>) {
         self.error(name, "wrong_type", format!("must be {expected}, not {}", value.type_name()));

@@ -6,16 +6,17 @@
 //! one day delete incidents must leave that one too. What it deletes from the beginning is noticed here; of what it
 //! deletes elsewhere, those who come back are not told.
 //!
-//! A repeat that joins its run has no entry of its own: those who watch are told, at the newest place so far, and those
-//! who come back are not.
+//! A repeat that joins its run has no entry of its own: those who watch are told, at the newest place so far. Those who
+//! come back are told of what was seen since their place was written, which may be a little more than they missed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::Notify;
 
+use super::ingest::minute_of;
 use super::tx::Happened;
 use super::{Store, read};
 use crate::error::Error;
@@ -186,7 +187,27 @@ fn changed_since(connection: &mut Connection, place: i64, most: usize) -> rusqli
         let one = Committed { place: row.get(0)?, is_new: true, incident: number, kind: row.get(2)? };
         changed.insert(incident, one);
     }
+    for incident in repeated_since(&snapshot, place, most + 1)? {
+        let number = Number::from_row_id(incident);
+        let one = Committed { place: newest, is_new: false, incident: number, kind: EntryKind::Repeated };
+        changed.entry(incident).or_insert(one);
+    }
+    if changed.len() > most {
+        return Ok(Since::TooMany);
+    }
     let mut changed: Vec<_> = changed.into_values().collect();
     changed.sort_unstable_by_key(|one| one.place);
     Ok(Since::Changed(changed, newest))
+}
+
+/// Up to `most` of the incidents with a run of repeats that has gone on since the entry at `place` was written.
+fn repeated_since(connection: &Connection, place: i64, most: usize) -> rusqlite::Result<Vec<i64>> {
+    let at = "SELECT coalesce(last_at, at) FROM event WHERE id <= ?1 ORDER BY id DESC LIMIT 1";
+    let at: Option<i64> = connection.prepare_cached(at)?.query_row([place], |row| row.get(0)).optional()?;
+    let sql = "SELECT id FROM incident INDEXED BY incident_not_closed
+               WHERE status < 5 AND seen_minute >= ?1 AND last_seen_at >= ?2 AND repeat_event <= ?3 LIMIT ?4";
+    let mut statement = connection.prepare_cached(sql)?;
+    let at = at.unwrap_or(0);
+    let ids = statement.query_map(params![minute_of(at), at, place, most as i64], |row| row.get(0))?;
+    ids.collect()
 }

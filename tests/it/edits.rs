@@ -41,6 +41,8 @@ fn each_field_is_edited_within_its_limits() {
         (json!({}), "body:required"),
         (json!({ "titel": "x" }), "body:required"),
         (json!({ "title": null }), "title:required"),
+        (json!({ "title": "x", "severity": null }), "severity:required"),
+        (json!({ "severity": "" }), "severity:required"),
         (json!({ "title": " ", "severity": "high" }), "title:empty severity:not_in_list"),
         (json!({ "title": text(201), "description": text(10_001) }), "title:too_long description:too_long"),
         (json!({ "assigned_to": "", "description": 1 }), "description:wrong_type assigned_to:empty"),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::document;
 use crate::http::{Chunked, Response};
 use crate::server::{Server, alert, field_codes, sequence};
 
@@ -29,7 +30,13 @@ fn export(server: &Server, query: &str) -> (Response, String) {
 fn lines(server: &Server, query: &str) -> Vec<Value> {
     let (head, text) = export(server, query);
     assert_eq!(head.header("content-type"), Some("application/x-ndjson"));
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let lines = text.lines().map(|line| {
+        let incident = serde_json::from_str(line).unwrap();
+        let problems = document::problems("/components/schemas/Incident", &incident);
+        assert!(problems.is_empty(), "{problems} in {line}");
+        incident
+    });
+    lines.collect()
 }
 
 /// Its numbers, as their last digits.

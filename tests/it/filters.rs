@@ -173,8 +173,9 @@ pub fn in_order<'a>(incidents: impl Iterator<Item = &'a Value>, sort: &str) -> V
 
 /// The matches on one page, over a connection that is kept.
 fn found(connection: &mut Connection, query: &str) -> Vec<u32> {
-    let response =
-        connection.try_send("GET", &format!("/api/v1/incidents?limit=100&{query}"), &[], b"").unwrap();
+    let path = format!("/api/v1/incidents?limit=100&{query}");
+    let response = connection.try_send("GET", &path, &[], b"").unwrap();
+    crate::document::check("GET", &path, &response);
     let page = response.data();
     let items = page["items"].as_array().unwrap();
     let told = (&page["total"], &page["total_exact"], &page["has_more"]);
@@ -362,17 +363,9 @@ fn a_value_that_is_no_value_is_told_with_all_others() {
 fn what_is_no_filter_filters_nothing() {
     let server = Server::new();
     server.alert(json!({}));
-    for query in [
-        "",
-        "?",
-        "&",
-        "colour=red",
-        "Status=closed",
-        "created_after=",
-        "search=",
-        "cursor=",
-        "search=%20+",
-    ] {
+    for query in
+        ["", "?", "&", "colour=red", "Status=closed", "created_after=", "search=", "cursor=", "search=%20+"]
+    {
         assert_eq!(server.list(query), [1], "{query}");
     }
     assert_eq!(server.get("/api/v1/incidents").data()["total"], 1);

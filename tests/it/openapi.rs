@@ -81,6 +81,15 @@ fn it_is_openapi_3_1_and_its_schemas_are_schemas() {
     }
 }
 
+#[test]
+fn the_streams_example_is_an_event() {
+    let content = &DOCUMENT["paths"]["/api/v1/incidents/stream"]["get"]["responses"]["200"]["content"];
+    let example = content["text/event-stream"]["examples"]["events"]["value"].as_str().unwrap();
+    let data = example.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let data = serde_json::from_str(data).unwrap();
+    assert_eq!(problems("/components/schemas/StreamedIncident", &data), "");
+}
+
 /// Shows every object in the document and its pointer.
 fn visit(value: &Value, pointer: &str, see: &mut impl FnMut(&str, &Value)) {
     match value {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::document;
 use crate::filters::{in_order, town};
 use crate::http::Connection;
 use crate::server::{MINUTE, SECOND, Server, alert, field_codes, sequence};
@@ -9,7 +10,10 @@ use crate::server::{MINUTE, SECOND, Server, alert, field_codes, sequence};
 const SORTS: [&str; 4] = ["-created_at", "created_at", "severity", "-last_seen_at"];
 
 fn page(connection: &mut Connection, query: &str) -> Value {
-    connection.try_send("GET", &format!("/api/v1/incidents?{query}"), &[], b"").unwrap().data()
+    let path = format!("/api/v1/incidents?{query}");
+    let response = connection.try_send("GET", &path, &[], b"").unwrap();
+    document::check("GET", &path, &response);
+    response.data()
 }
 
 fn numbers(page: &Value) -> Vec<u32> {

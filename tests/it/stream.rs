@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::document;
 use crate::http::{Chunked, Response};
 use crate::server::{DAY, HEAD, PROD, SERVICES, Server, WEBHOOK, alert, sequence};
 
@@ -93,7 +94,11 @@ impl Watcher {
             let field = |name: &str| block.iter().find_map(|line| line.strip_prefix(name)).unwrap();
             assert_eq!(block.len(), 3, "{block:?}");
             let data = serde_json::from_str(field("data: ")).unwrap();
-            return Some(Event { id: field("id: ").parse().unwrap(), name: field("event: ").into(), data });
+            let name = field("event: ");
+            let schema = if name == "reset" { "StreamReset" } else { "StreamedIncident" };
+            let problems = document::problems(&format!("/components/schemas/{schema}"), &data);
+            assert!(problems.is_empty(), "{problems} in {data}");
+            return Some(Event { id: field("id: ").parse().unwrap(), name: name.into(), data });
         }
     }
 
@@ -219,6 +224,29 @@ fn what_was_not_committed_is_not_told() {
     assert_eq!(server.post(alert(json!({ "service_id": "nowhere" }))).status, 400);
     assert_eq!(idempotent().header("idempotent-replayed"), Some("true"));
     assert_eq!(server.post_to("/api/v1/incidents/INC-2026-001/status", r#"{"status":"new"}"#).status, 409);
+    watcher.assert_nothing_before_the_next(&server);
+}
+
+#[test]
+fn who_comes_back_is_told_what_repeated_meanwhile() {
+    let server = Server::new();
+    for key in ["a", "b", "c"] {
+        for _ in 0..2 {
+            server.alert(json!({ "dedup_key": key }));
+        }
+    }
+    server.advance(1);
+    server.alert(json!({}));
+    let from = Watcher::open(&server).id.unwrap();
+    server.advance(1);
+    for key in ["b", "b", "a"] {
+        server.alert(json!({ "dedup_key": key }));
+    }
+    let mut watcher = Watcher::resume(&server, from);
+    let mut told = watcher.short(2);
+    told.sort_unstable();
+    assert_eq!(told, ["repeated 1", "repeated 2"]);
+    assert_eq!(watcher.id, Some(from));
     watcher.assert_nothing_before_the_next(&server);
 }
 

@@ -127,12 +127,32 @@ impl Connection {
         Ok(response)
     }
 
+    /// Reads what belongs to the head; of a stream that has no end, nothing.
     fn read_body(&mut self, response: &mut Response) -> io::Result<()> {
+        if response.header("transfer-encoding") == Some("chunked") {
+            let endless = response.header("content-type") == Some("text/event-stream");
+            let mut body = Vec::new();
+            while !endless && self.read_chunk(&mut body)? {}
+            response.text = String::from_utf8(body).map_err(io::Error::other)?;
+            return Ok(());
+        }
         let length = response.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
         response.text = String::from_utf8(body).map_err(io::Error::other)?;
         Ok(())
+    }
+
+    /// Whether there was another chunk.
+    fn read_chunk(&mut self, body: &mut Vec<u8>) -> io::Result<bool> {
+        let mut line = String::new();
+        self.read_line(&mut line)?;
+        let size = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
+        let begin = body.len();
+        body.resize(begin + size, 0);
+        self.stream.read_exact(&mut body[begin..])?;
+        self.read_line(&mut line)?;
+        Ok(size > 0)
     }
 
     /// Reads an answer up to its body.

@@ -30,7 +30,8 @@ pub struct Target {
     /// The server; without it FIREBELL_URL, else the configuration's `listen`
     #[arg(long, global = true, value_name = "URL")]
     pub url: Option<String>,
-    /// The API token; without it FIREBELL_TOKEN, else the first one in the configuration that has the scope
+    /// The API token; without it FIREBELL_TOKEN, else, for the configuration's own server, the first one there that has
+    /// the scope
     #[arg(long, global = true, value_name = "TOKEN")]
     pub token: Option<String>,
 }
@@ -64,6 +65,16 @@ pub fn read<T: DeserializeOwned>(json: &RawValue) -> Result<T, Trouble> {
     })
 }
 
+/// Whether a URL leads to the server of a configuration: by its `listen`, its `public_url`, or from this machine.
+fn is_server_of(config: &Config, url: &Url) -> bool {
+    let public = Url::parse(&config.public_url_at(config.listen));
+    let local =
+        is_local_url(url) && [0, url.port_or_known_default().unwrap_or(0)].contains(&config.listen.port());
+    local
+        || public.is_ok_and(|public| public.origin() == url.origin())
+        || url.origin().ascii_serialization() == format!("http://{}", config.listen)
+}
+
 /// What every answer of the API is in.
 #[derive(Default, Deserialize)]
 struct Envelope {
@@ -91,9 +102,10 @@ impl Client {
         let url = Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url =
             url.ok_or_else(|| format!("{base:?} is no URL of a server; it begins with http:// or https://"))?;
-        // One that lacks the scope is sent too: the server then says what is lacking.
+        // What the configuration keeps is for its own server. One that lacks the scope is sent too: the server then says
+        // what is lacking.
         let configured = || {
-            let config = config.as_ref()?;
+            let config = config.as_ref().filter(|config| is_server_of(config, &url))?;
             let any = config.client_tokens.first().map(|token| &token.secret);
             config.token_for(scope?).or(any).map(|secret| secret.expose().to_owned())
         };

@@ -86,10 +86,11 @@ fn check(path: &Path, force: bool) -> Outcome {
 /// Writes a file under another name, and gives it its own once it is complete and on the disk.
 fn to(path: &Path, write: impl FnOnce(&mut File) -> Result<u64, Failure>) -> Result<u64, Failure> {
     let mut part = OsString::from(path);
-    part.push(".part");
+    part.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(part);
     let cannot = |error| Failure(format!("cannot write {}: {error}", path.display()));
-    let mut file = File::create(&part).map_err(cannot)?;
+    // A new one in any case: whatever may be there by that name is somebody's.
+    let mut file = File::create_new(&part).map_err(cannot)?;
     let written = write(&mut file).and_then(|incidents| {
         file.sync_all().and_then(|()| fs::rename(&part, path)).map_err(cannot)?;
         Ok(incidents)

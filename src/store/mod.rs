@@ -1,4 +1,5 @@
-//! The durable store: one SQLite file, one thread that writes it, a few connections that read it.
+//! The durable store: one SQLite file, one thread that writes it, one that moves the write-ahead log into it, a few
+//! connections that read it.
 //!
 //! The only place that knows SQL. Its interface is some dozen named operations on domain types; none shows SQL or a
 //! type of `rusqlite`, so that another engine could stand behind it. What it answers to a write is on disk.

@@ -23,10 +23,40 @@ fn standard_output_gets_what_the_filters_select() {
 }
 
 #[test]
+fn the_configurations_token_is_for_its_own_server() {
+    let server = Scripted::start();
+    let token = "[[tokens]]\nname = 'reader'\ntoken = 'token-of-the-reader-1'\nscopes = ['incidents:read']\n";
+    let head = |config: &str| {
+        let folder = Folder::new(&format!("{config}{token}"));
+        let export = Running::start(&folder, &server.url(), &["export"]);
+        let request = server.expect("GET /api/v1/export");
+        let head = request.head.clone();
+        request.begin().end();
+        assert_eq!(export.end().0.code(), Some(0));
+        head
+    };
+    let other = CONFIG.replace("127.0.0.1:0", "127.0.0.1:1");
+    assert!(!head(&other).contains("authorization"));
+    for own in [
+        CONFIG.replace("127.0.0.1:0", &server.addr.to_string()),
+        CONFIG.replace("127.0.0.1:0", &format!("0.0.0.0:{}", server.addr.port())),
+        format!("public_url = '{}/'\n{other}", server.url()),
+    ] {
+        assert!(head(&own).contains("authorization: bearer token-of-the-reader-1\r\n"), "{own}");
+    }
+}
+
+#[test]
 fn a_file_is_complete_or_not_there() {
     let (folder, server) = (Folder::new(CONFIG), Scripted::start());
     let export = |arguments: &[&str]| {
         Running::start(&folder, &server.url(), &[&["export", "--output", "out.csv"], arguments].concat())
+    };
+    let files = || {
+        let files = std::fs::read_dir(folder.path(".")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
     };
     let running = export(&["--format", "csv"]);
     let mut pieces = server.expect("GET /api/v1/export?format=csv ").begin();
@@ -36,7 +66,7 @@ fn a_file_is_complete_or_not_there() {
     assert_eq!((status.code(), said.len()), (Some(1), 0));
     assert!(complained[0].starts_with("the export was cut short: "), "{complained:?}");
     assert!(complained[0].ends_with("; nothing is complete, start it again"), "{complained:?}");
-    assert!(!folder.path("out.csv").exists() && !folder.path("out.csv.part").exists());
+    assert_eq!(files(), ["config.toml"]);
 
     let running = export(&["--format", "csv"]);
     let refusal = r#"{"error":{"code":"overloaded","message":"two exports are running"}}"#;
@@ -44,7 +74,7 @@ fn a_file_is_complete_or_not_there() {
     let (status, _, complained) = running.end();
     assert_eq!(status.code(), Some(1));
     assert_eq!(complained, ["two exports are running (overloaded)", "  try again in a few s"]);
-    assert!(!folder.path("out.csv.part").exists());
+    assert_eq!(files(), ["config.toml"]);
 
     let running = export(&["--format", "csv"]);
     let mut pieces = server.expect("GET /api/v1/export").begin();
@@ -55,7 +85,7 @@ fn a_file_is_complete_or_not_there() {
     assert_eq!((status.code(), said), (Some(0), vec!["1 incident(s) are in out.csv".into()]));
     let written = std::fs::read_to_string(folder.path("out.csv")).unwrap();
     assert_eq!(written, "number,title\r\n1,\"two\nlines\"\r\n");
-    assert!(!folder.path("out.csv.part").exists());
+    assert_eq!(files(), ["config.toml", "out.csv"]);
 
     let (status, _, complained) = export(&[]).end();
     assert_eq!(status.code(), Some(1));

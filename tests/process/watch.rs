@@ -63,6 +63,11 @@ fn the_list_then_what_happens_whatever_becomes_of_the_connection() {
     stream.send(&repeated);
     stream.send(&event(10, "resolved", &one));
     assert_eq!(watch.said(), row("INC-2026-001", "resolved", "One"));
+    // That one does not belong here any more is news, once.
+    let milder = incident("INC-2026-003", "SEV2", "Three");
+    stream.send(&event(11, "updated", &milder));
+    stream.send(&event(12, "updated", &milder));
+    assert_eq!(watch.said(), row("INC-2026-003", "updated", "Three").replace("SEV1", "SEV2"));
     stream.send("id: 2000\nevent: reset\ndata: {}\n\n");
     server.expect(LIST).answer_list(&[one]);
     assert_eq!(watch.complained(), "more has happened than can be told one by one; here is the list anew");

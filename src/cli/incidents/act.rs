@@ -37,8 +37,16 @@ pub struct Edit {
     /// INC-2026-001
     #[arg(value_parser = number)]
     number: Number,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+/// Any of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Changes {
     /// What is wrong
-    #[arg(long, short, allow_hyphen_values = true, required_unless_present_any = ["description", "severity"])]
+    #[arg(long, short, allow_hyphen_values = true)]
     title: Option<String>,
     /// More about it; - reads standard input, "" removes it
     #[arg(long, short, allow_hyphen_values = true)]
@@ -102,10 +110,11 @@ pub fn assign(client: &Client, number: Number, who: Option<&str>, json: bool) ->
 /// Changes what one says.
 pub fn edit(client: &Client, edit: &Edit, json: bool) -> Outcome {
     let mut body = Map::new();
-    for (name, value) in [("title", &edit.title), ("severity", &edit.severity)] {
+    let Changes { title, description, severity } = &edit.changes;
+    for (name, value) in [("title", title), ("severity", severity)] {
         body.extend(value.iter().map(|value| (name.to_owned(), json!(value))));
     }
-    if let Some(description) = &edit.description {
+    if let Some(description) = description {
         let description = given(description)?;
         body.insert("description".into(), Some(description).filter(|text| !text.is_empty()).into());
     }

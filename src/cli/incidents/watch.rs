@@ -1,6 +1,7 @@
 //! `firebell incidents --watch`: the list, then a line for whatever happens. A lost connection is taken up again where
 //! it broke off.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use ureq::BodyReader;
 use super::data::Incident;
 use super::list::{List, fetch, rows};
 use super::table::{Row, Widths};
-use crate::cli::client::Client;
+use crate::cli::client::{Client, read};
 use crate::cli::events::{Event, Parser, TooLong};
 use crate::cli::filters::Filters;
 use crate::cli::trouble::Trouble;
@@ -24,10 +25,21 @@ const SILENCE: Duration = Duration::from_secs(60);
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 const MOST_WAIT: Duration = Duration::from_secs(15);
 
+/// Incidents that are remembered as shown.
+const MOST_SHOWN: usize = 100_000;
+
 /// Lists, and goes on until Ctrl-C or a refusal.
 pub fn run(client: &Client, list: &List, filters: Filters, json: bool) -> Outcome {
-    let mut watch =
-        Watch { client, list, filters, json, widths: None, parser: Parser::default(), last: None };
+    let mut watch = Watch {
+        client,
+        list,
+        filters,
+        json,
+        widths: None,
+        parser: Parser::default(),
+        shown: HashSet::new(),
+        last: None,
+    };
     // Connected before it lists: what happens in between is seen twice rather than never.
     let mut stream = watch.connect()?;
     watch.list()?;
@@ -51,6 +63,8 @@ struct Watch<'a> {
     /// How wide the columns of the last list are, so that live lines stand below them.
     widths: Option<Widths>,
     parser: Parser,
+    /// Incidents that were shown and still belong here: that one of them does not any more is news as well.
+    shown: HashSet<String>,
     /// The last event: a server that repeats it after a reconnect says nothing new.
     last: Option<Event>,
 }
@@ -125,13 +139,19 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn tell(&self, data: &str) {
+    fn tell(&mut self, data: &str) {
         let Ok(news) = serde_json::from_str::<News>(data) else {
             text::complain("the server sent an event that this version of firebell cannot read");
             return;
         };
-        if !self.filters.match_live(&news.incident) {
+        let number = news.incident.incident_number.clone();
+        let belongs = self.filters.match_live(&news.incident);
+        let leaves = !belongs && self.shown.remove(&number);
+        if !belongs && !leaves {
             return;
+        }
+        if belongs && self.shown.len() < MOST_SHOWN {
+            self.shown.insert(number);
         }
         match &self.widths {
             Some(widths) => {
@@ -146,6 +166,8 @@ impl Watch<'_> {
     /// Prints the list as it is now.
     fn list(&mut self) -> Result<(), Trouble> {
         let mut page = fetch(self.client, self.list)?;
+        let numbers = page.items.iter().map(|item| Ok(read::<Incident>(item)?.incident_number));
+        self.shown.extend(numbers.collect::<Result<Vec<_>, Trouble>>()?);
         // What is newest stands where the news will come.
         if self.list.sort.is_none() {
             page.items.reverse();

@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{Client, Target};
 use super::filters::Filters;
-use super::incidents::Page;
-use super::trouble::Trouble;
+use super::progress::Progress;
 use super::{Failure, Outcome, text};
 use crate::registry::Scope;
 
@@ -55,14 +53,13 @@ pub fn run(config: Option<&Path>, export: &Export) -> Outcome {
     query.extend_pairs(export.filters.parameters());
     // Asked for first: a refusal leaves no file behind, not even for a moment.
     let body = client.open(&format!("/api/v1/export?{}", query.finish()), &[], SILENCE)?;
-    let bar = bar(&client, &export.filters, to_file)?;
-    let counter = Counter { csv: export.format == Format::Csv, ..Counter::default() };
-    let written = match to_file {
-        true => to(&export.output, |file| copy(body, file, counter, &bar)),
-        false => copy(body, &mut io::stdout().lock(), counter, &bar),
-    };
-    bar.finish_and_clear();
-    let incidents = written?;
+    // Nothing where nobody sees it, or where it would be in the way.
+    let seen = io::stderr().is_terminal() && (to_file || !io::stdout().is_terminal());
+    let progress = Progress::new(&client, &export.filters, export.format == Format::Csv, seen)?;
+    let incidents = match to_file {
+        true => to(&export.output, |file| copy(body, file, progress)),
+        false => copy(body, &mut io::stdout().lock(), progress),
+    }?;
     if to_file {
         text::say(&format!("{} incident(s) are in {}", incidents, export.output.display()));
     }
@@ -102,12 +99,7 @@ fn to(path: &Path, write: impl FnOnce(&mut File) -> Result<u64, Failure>) -> Res
 }
 
 /// Copies until the end, and says how many incidents that were.
-fn copy(
-    mut from: impl Read,
-    to: &mut impl Write,
-    mut counter: Counter,
-    bar: &ProgressBar,
-) -> Result<u64, Failure> {
+fn copy(mut from: impl Read, to: &mut impl Write, mut progress: Progress) -> Result<u64, Failure> {
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = from.read(&mut buffer).map_err(|error| {
@@ -115,11 +107,10 @@ fn copy(
         })?;
         let Some(bytes @ [_, ..]) = buffer.get(..read) else { break };
         to.write_all(bytes).map_err(not_written)?;
-        counter.count(bytes);
-        bar.set_position(counter.incidents());
+        progress.passed(bytes);
     }
     to.flush().map_err(not_written)?;
-    Ok(counter.incidents())
+    Ok(progress.incidents())
 }
 
 fn not_written(error: io::Error) -> Failure {
@@ -128,66 +119,4 @@ fn not_written(error: io::Error) -> Failure {
         std::process::exit(0);
     }
     Failure(format!("cannot write the output: {error}"))
-}
-
-/// How far it is, for a person who waits; nothing where nobody sees it or where it would be in the way.
-fn bar(client: &Client, filters: &Filters, to_file: bool) -> Result<ProgressBar, Failure> {
-    if !io::stderr().is_terminal() || (!to_file && io::stdout().is_terminal()) {
-        return Ok(ProgressBar::hidden());
-    }
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(filters.parameters()).append_pair("limit", "1");
-    let page: Result<Page, Trouble> =
-        client.get(&format!("/api/v1/incidents?{}", query.finish())).and_then(|data| data.read());
-    // Not worth an error: the export itself says what is wrong.
-    let total = page.ok().filter(|page| page.total_exact).map(|page| page.total);
-    let template = match total {
-        Some(_) => "{wide_bar} {human_pos}/{human_len} incidents, {per_sec}, {elapsed}, {eta} to go",
-        None => "{spinner} {human_pos} incidents, {per_sec}, {elapsed}",
-    };
-    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    Ok(bar.with_style(ProgressStyle::with_template(template)?))
-}
-
-/// Counts incidents as they pass by.
-#[derive(Debug, Default)]
-struct Counter {
-    csv: bool,
-    /// Inside the quotes of CSV, where a line may end without its record.
-    quoted: bool,
-    lines: u64,
-}
-
-impl Counter {
-    fn count(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            match byte {
-                b'"' if self.csv => self.quoted = !self.quoted,
-                b'\n' if !self.quoted => self.lines += 1,
-                _ => {}
-            }
-        }
-    }
-
-    /// Lines, without the head of CSV.
-    fn incidents(&self) -> u64 {
-        self.lines.saturating_sub(u64::from(self.csv))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Counter;
-
-    #[test]
-    fn incidents_are_counted_and_lines_within_them_are_not() {
-        let count = |csv, parts: &[&str]| {
-            let mut counter = Counter { csv, ..Counter::default() };
-            parts.iter().for_each(|part| counter.count(part.as_bytes()));
-            counter.incidents()
-        };
-        assert_eq!(count(false, &["{\"a\":\"b\"}\n{", "}\n"]), 2);
-        assert_eq!(count(true, &["number,title\r\n1,\"a \"\"quoted\"\"\nline", "\"\r\n2,b\r\n"]), 2);
-        assert_eq!((count(true, &[]), count(true, &["number\r\n"])), (0, 0));
-    }
 }

@@ -9,6 +9,7 @@ mod filters;
 mod healthcheck;
 mod incidents;
 mod init;
+mod progress;
 mod send;
 mod serve;
 mod text;

@@ -84,6 +84,6 @@ fn an_export_shows_how_far_it_is() {
         shown(&setup, 80, &format!("firebell export --output out.ndjson --url {url}"))
     });
     let all = lines.join("\n");
-    assert!(all.contains("/2 incidents, "), "{all:?}");
+    assert!(all.contains("% 2 incidents, ") && all.contains(" to go"), "{all:?}");
     assert!(all.ends_with("2 incident(s) are in out.ndjson"), "{all:?}");
 }

@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "shared with other test binaries")]
 mod http;
 
+#[path = "../support/document.rs"]
 mod document;
 mod file;
 mod log;

@@ -9,6 +9,9 @@ mod audit;
 mod bodies;
 mod check;
 mod commands;
+#[allow(dead_code, reason = "shared with the other test binary")]
+#[path = "../support/document.rs"]
+mod document;
 mod export;
 mod full;
 mod harness;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::document;
+
 /// Long enough for a busy machine; a hang is a failure, not a wait.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -235,7 +237,8 @@ impl Read for Chunked {
     }
 }
 
-/// One request on a connection of its own; the answer must be as the contract has every answer.
+/// One request on a connection of its own; the answer must be as the contract has every answer, and as `openapi.json`
+/// has this one.
 #[track_caller]
 pub fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
     let mut connection = Connection::open(addr).unwrap();
@@ -243,5 +246,6 @@ pub fn send(addr: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]
     if method != "HEAD" {
         response.check();
     }
+    document::check(method, path, &response);
     response
 }

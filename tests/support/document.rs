@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use jsonschema::Validator;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::http::Response;
@@ -84,7 +85,10 @@ pub fn template(path: &str) -> Option<String> {
     let fits = |template: &str| {
         let mut given = path.split('/');
         let fits = template.split('/').all(|wanted| match given.next() {
-            Some(segment) if wanted.starts_with('{') => !segment.is_empty(),
+            // What is no text stands for nothing.
+            Some(segment) if wanted.starts_with('{') => {
+                percent_decode_str(segment).decode_utf8().is_ok_and(|text| !text.is_empty())
+            }
             segment => segment == Some(wanted),
         });
         fits && given.next().is_none()

@@ -209,10 +209,13 @@ impl Client {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Trouble {
-        Trouble::Unreachable(format!(
-            "cannot reach {}: {error}; is `firebell serve` running there? (--url, FIREBELL_URL)",
-            self.base
-        ))
+        let hint = match self.base.strip_prefix("https://") {
+            Some(rest) => {
+                format!("Firebell speaks plain HTTP, unless a proxy does TLS for it: is http://{rest} meant?")
+            }
+            None => "is `firebell serve` running there?".into(),
+        };
+        Trouble::Unreachable(format!("cannot reach {}: {error}; {hint} (--url, FIREBELL_URL)", self.base))
     }
 
     fn strange(&self, answer: &Response<Body>) -> Trouble {

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::{Span, SpanRelativeTo};
 
-use crate::clock::{Clock, rfc3339};
+use crate::clock::{Clock, parse_rfc3339, rfc3339};
 use crate::model::Status;
 
 /// Filters. Those given all have to match; one given several times matches any of its values.
@@ -55,14 +55,19 @@ pub struct Filters {
 pub const ONLY_IN_LISTS: [&str; 5] =
     ["search", "created_after", "created_before", "resolved_after", "resolved_before"];
 
-/// A span back from now becomes a time; all else is for the server to judge.
-fn instant(text: &str) -> Result<String, std::convert::Infallible> {
+/// A time as it is, or a span back from now as a time.
+fn instant(text: &str) -> Result<String, &'static str> {
+    if parse_rfc3339(text).is_some() {
+        return Ok(text.to_owned());
+    }
     let span = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
     let past = |span: jiff::SignedDuration| {
         let ms = Clock::System.now_ms().checked_sub(i64::try_from(span.as_millis()).ok()?)?;
         span.is_positive().then(|| rfc3339(ms))
     };
-    Ok(span.ok().and_then(past).unwrap_or_else(|| text.to_owned()))
+    span.ok()
+        .and_then(past)
+        .ok_or("neither a time, as 2026-11-23T08:00:00Z, nor how long ago, as 90m, 2h, 3d")
 }
 
 impl Filters {
@@ -125,15 +130,16 @@ mod tests {
     use crate::cli::incidents::Incident;
 
     #[test]
-    fn spans_count_back_from_now_and_the_rest_is_left_as_it_is() {
+    fn spans_count_back_from_now_and_times_are_left_as_they_are() {
         let now = Clock::System.now_ms();
         for (span, ms) in [("90m", 5_400_000), ("2h", 7_200_000), ("3d", 259_200_000), ("1w", 604_800_000)] {
-            let Ok(time) = instant(span);
+            let time = instant(span).unwrap();
             let earliest = rfc3339(now - ms);
             assert!(time >= earliest && time <= rfc3339(Clock::System.now_ms() - ms), "{span}: {time}");
         }
-        for text in ["2026-11-23T08:00:00Z", "yesterday", "", "-2h", "99999999999w"] {
-            assert_eq!(instant(text), Ok(text.to_owned()));
+        assert_eq!(instant("2026-11-23T08:00:00+01:00").as_deref(), Ok("2026-11-23T08:00:00+01:00"));
+        for text in ["yesterday", "", "-2h", "99999999999w"] {
+            assert!(instant(text).is_err(), "{text}");
         }
     }
 

@@ -109,8 +109,7 @@ fn lists_are_filtered_sorted_searched_and_paged() {
     assert_eq!(numbers(&setup, &["--created-after", "1h", "--severity", "SEV0"]).len(), 5);
     assert_eq!(numbers(&setup, &["--created-before", "1h"]), [""; 0]);
     assert_eq!(numbers(&setup, &["--created-before", "2199-01-01T00:00:00Z", "-n", "1"]), ["250"]);
-    let odd = setup.fail(&["incidents", "--created-after", "yesterday"]);
-    assert!(odd.contains("created_after") && odd.contains("(validation_error)"), "{odd}");
+    assert_eq!(setup.say(&["incidents", "--severity", "SEV4"]), "no incidents match\n");
     let year = all["items"][0]["incident_number"].as_str().unwrap()[..9].to_owned();
     setup.say(&["incidents", "ack", &format!("{year}007")]);
     setup.say(&["incidents", "resolve", &format!("{year}008"), &format!("{year}009")]);

@@ -69,7 +69,7 @@ impl Setup {
 fn an_incident_is_sent_listed_shown_acknowledged_and_resolved() {
     let setup = Setup::new(CONFIG);
     let url = setup.server.url();
-    assert_eq!(setup.say(&["incidents"]), "no incidents match\n");
+    assert_eq!(setup.say(&["incidents"]), "no incidents yet; `firebell send` makes one to try it\n");
     let sent = setup.say(&[
         "send",
         "Pool exhausted",
@@ -200,7 +200,7 @@ fn sending_says_what_was_wrong_or_odd_and_a_dry_run_does_nothing() {
     );
     let unknown = setup.fail(&["send", "t", "--routing-key", "a-key-that-nobody-has"]);
     assert!(unknown.contains("(unknown_routing_key)"), "{unknown}");
-    assert_eq!(setup.say(&["incidents"]), "no incidents match\n");
+    assert_eq!(setup.say(&["incidents"]), "no incidents yet; `firebell send` makes one to try it\n");
     setup.say(&["send", "t", "-i", "other", "-k", "k"]);
     assert_eq!(setup.json(&["incidents", "--json"])["items"][0]["integration"], "other");
     let (code, _, warned) = setup.run(&["send", "t", "-i", "other", "-k", "k", "-d", ""]);

@@ -58,6 +58,14 @@ fn a_server_that_is_not_there_or_is_another() {
             format!("http://{addr} answered 200 OK, but not as Firebell does; is the URL right?\n");
         assert_eq!(stderr, expected);
     });
+    let https = setup.server.url().replace("http:", "https:");
+    let stderr = setup.fail(&["healthcheck", "--url", &https]);
+    assert!(
+        stderr.contains(&format!(
+            "plain HTTP, unless a proxy does TLS for it: is {} meant?",
+            setup.server.url()
+        ))
+    );
     let stderr = setup.fail(&["healthcheck", "--url", "not a url"]);
     assert!(stderr.contains("not a url"), "{stderr}");
 }
@@ -76,6 +84,8 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
         &["incidents", "assign", "INC-2026-001"],
         &["incidents", "edit", "INC-2026-001"],
         &["incidents", "--watch", "--search", "x"],
+        &["incidents", "--created-after", "yesterday"],
+        &["export", "--resolved-before", "2 hours ago or so"],
         &["incidents", "show"],
         &["send", "--severity"],
     ] {

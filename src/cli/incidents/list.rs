@@ -41,7 +41,12 @@ pub fn run(client: &Client, list: &List, json: bool) -> Outcome {
         return Ok(());
     }
     if page.items.is_empty() {
-        text::say("no incidents match");
+        let any = !list.filters.parameters().is_empty();
+        text::say(if any {
+            "no incidents match"
+        } else {
+            "no incidents yet; `firebell send` makes one to try it"
+        });
         return Ok(());
     }
     let rows = rows(&page, None)?;

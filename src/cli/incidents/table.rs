@@ -105,7 +105,7 @@ impl Widths {
         let mut layout = Layout { columns: self.columns.clone(), gap: 2, title: None, live: self.live };
         let Some(window) = window else { return layout };
         layout.narrow(Service, MOST_SERVICE);
-        for column in [Time, Count, Service, Event] {
+        for column in [Time, Count, Service] {
             if layout.room(window) < self.title {
                 layout.columns.retain(|(shown, _)| *shown != column);
             }
@@ -114,8 +114,11 @@ impl Widths {
             layout.gap = 1;
             layout.narrow(Status, SHORT_STATUS);
         }
-        if layout.room(window) < self.title.min(LEAST_TITLE) {
-            layout.columns.retain(|(shown, _)| *shown != Status);
+        // What happened says more than how it is now.
+        for column in [Status, Event] {
+            if layout.room(window) < self.title.min(LEAST_TITLE) {
+                layout.columns.retain(|(shown, _)| *shown != column);
+            }
         }
         layout.title = Some(layout.room(window));
         layout
@@ -260,5 +263,9 @@ mod tests {
             "INC-2026-001  \x1b[31mSEV1\x1b[0m  fixing         status_changed  SER-0000…      43  \
              2026-11-23 09:00:00Z  Down"
         );
+        // What happened is the last to give way.
+        let narrow = |window| Widths::of(&[], true).layout(Some(window)).line(&row, false);
+        assert_eq!(narrow(60), "INC-2026-001 SEV1 fixing   status_changed Down");
+        assert_eq!(narrow(44), "INC-2026-001 SEV1 status_changed Down");
     }
 }

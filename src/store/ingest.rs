@@ -339,8 +339,11 @@ fn next_status(now: Status, alert: Status) -> Status {
 }
 
 /// The unit of the index over what is not closed.
+pub const MINUTE_MS: i64 = 60_000;
+
+/// The minute that a time is in.
 pub fn minute_of(ms: i64) -> i64 {
-    ms.div_euclid(60_000)
+    ms.div_euclid(MINUTE_MS)
 }
 
 /// A POST that changed nothing joins the run of repeats, which writes the incident's row alone, or begins one.

@@ -8,16 +8,15 @@ use super::conditions::{
 use super::walk::{End, FETCH, READ, Walk, bind};
 use super::{Collected, ListQuery, Page, Place, finish};
 use crate::model::Number;
+use crate::store::ingest::{MINUTE_MS, minute_of};
 use crate::store::search;
-
-const MINUTE_MS: i64 = 60_000;
 
 /// A page in this order.
 pub fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Page> {
     let filter = &query.filter;
     let (least, greatest, exact) = ids_of_span(connection, filter)?;
     let conditions = Conditions::of(connection, filter, exact)?;
-    let newest_minute = query.after.map_or(i64::MAX, |after| after.rank.div_euclid(MINUTE_MS));
+    let newest_minute = query.after.map_or(i64::MAX, |after| minute_of(after.rank));
     let (candidates, beyond) = candidates(connection, &conditions, (least, greatest), newest_minute)?;
     let rest = conditions.but(&IN_NOT_CLOSED, None);
     // Then every candidate matches, and rows are read only to put a minute in order.

@@ -165,6 +165,10 @@ struct Worker {
     indexed: Instant,
 }
 
+/// How often the core is given away for a batch. Measured at 64 connections on two cores: a sixth more POSTs than with
+/// none, and as much off the slowest hundredth; of 4, 8 and 24, the last did most.
+const YIELDS: usize = 24;
+
 /// So long nothing comes before the index for search is brought up to date.
 const CALM: Duration = Duration::from_millis(50);
 
@@ -181,14 +185,11 @@ impl Worker {
     fn run(mut self, jobs: &Receiver<Queued>) {
         Checkpoints::watch(&self.connection);
         let mut waiting = Vec::with_capacity(self.limits.batch);
+        let mut last_batch = 0;
         while let Some((oldest, first)) = self.next_job(jobs) {
             waiting.push(first);
-            while waiting.len() < self.limits.batch {
-                match jobs.try_recv() {
-                    Ok((_, next)) => waiting.push(next),
-                    Err(_) => break,
-                }
-            }
+            self.gather(jobs, &mut waiting, last_batch);
+            last_batch = waiting.len();
             self.metrics.began(waiting.len(), oldest);
             self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
@@ -208,6 +209,22 @@ impl Worker {
         }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the store was not closed cleanly; the next start will recover it");
+        }
+    }
+
+    /// Takes the jobs that wait. While they are few beside the last batch, whose senders are about to come again, the
+    /// core is given to those who bring more: they then share one fsync. Where nobody wants it, that takes no time.
+    fn gather(&self, jobs: &Receiver<Queued>, waiting: &mut Vec<(Job, Answer)>, last_batch: usize) {
+        let mut yields = 0;
+        while waiting.len() < self.limits.batch {
+            match jobs.try_recv() {
+                Ok((_, next)) => waiting.push(next),
+                Err(_) if waiting.len() < last_batch.div_ceil(2) && yields < YIELDS => {
+                    yields += 1;
+                    std::thread::yield_now();
+                }
+                Err(_) => break,
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection as Store;
 
 use crate::audit::audit;
 use crate::harness::{COMPLETE, CONFIG, Folder, KEY, Server, alert};
-use crate::http::{Connection, Response, TIMEOUT};
+use crate::http::{Connection, Response, TIMEOUT, check_all};
 
 const MIB: usize = 1024 * 1024;
 
@@ -85,6 +85,7 @@ fn trickle(stream: &mut TcpStream, bytes: &[u8]) -> String {
         match stream.read(&mut answer) {
             Ok(count) => {
                 answer.truncate(count);
+                check_all(head("").as_bytes(), &answer);
                 return String::from_utf8(answer).unwrap();
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 
 use crate::audit::audit;
 use crate::harness::{COMPLETE, CONFIG, Folder, KEY, Server, alert};
-use crate::http::{self, Connection, TIMEOUT};
+use crate::http::{self, Connection, TIMEOUT, check_all};
 
 /// Sends bytes, says that these were all, and reads what comes back until the connection is closed.
 #[track_caller]
@@ -19,6 +19,7 @@ fn exchange(server: &Server, bytes: &[u8]) -> String {
     if let Err(error) = stream.read_to_end(&mut answer) {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
+    check_all(bytes, &answer);
     String::from_utf8(answer).unwrap()
 }
 

@@ -25,7 +25,7 @@
 //! |---|---|
 //! | 0 | [`clock`], [`error`], [`json`], [`route`] |
 //! | 1 | [`metrics`], [`model`], [`reply`] |
-//! | 2 | [`registry`], [`config`], [`source`], [`store`] |
+//! | 2 | [`source`], [`registry`], [`config`], [`store`] |
 //! | 3 | [`handler`] |
 //! | 4 | [`server`] |
 //! | 5 | [`app`] |

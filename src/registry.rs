@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{FieldError, nearest};
 use crate::model::Severity;
+use crate::source::Source;
 
 /// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
 pub const PLACEHOLDER_KEY: &str = "YOUR_ROUTING_KEY";
@@ -28,26 +29,6 @@ pub struct Service {
     pub default_severity: Option<Severity>,
     /// Whether new incidents may name it.
     pub active: bool,
-}
-
-/// The format that an integration's sender speaks. The match over it is the index of what exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceKind {
-    /// Firebell's own webhook.
-    Custom,
-}
-
-impl SourceKind {
-    /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Custom];
-
-    /// Its name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Custom => "custom",
-        }
-    }
 }
 
 /// What a POST to a resolved incident's key does.
@@ -74,7 +55,7 @@ pub struct Integration {
     /// Its name; the scope of dedup keys.
     pub name: String,
     /// The format it speaks.
-    pub source: SourceKind,
+    pub source: Source,
     /// Secrets of which any may sign a request; none: requests are not signed.
     pub signing_secrets: Vec<String>,
     /// The id of the service for alerts that name none (native sources).

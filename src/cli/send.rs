@@ -37,7 +37,7 @@ pub struct Send {
     /// More to know, as often as needed
     #[arg(long, short, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
-    /// The integration to send as; without it the first one of the configuration
+    /// The integration to send as; without it the first one with source = "custom"
     #[arg(long, short)]
     integration: Option<String>,
     /// The routing key, where the configuration is not at hand; without it FIREBELL_ROUTING_KEY
@@ -112,8 +112,19 @@ fn credentials(send: &Send, config: Option<&Config>) -> Result<(String, Option<S
         Some(name) => {
             config.sender(name).ok_or_else(|| format!("the configuration has no integration {name:?}"))?
         }
-        None => config.senders.first().ok_or("the configuration has no integrations")?,
+        None => {
+            let mut custom = config.senders.iter().filter(|sender| sender.is_custom);
+            custom.next().ok_or("the configuration has no integration with `source = \"custom\"`, as which this could be sent")?
+        }
     };
+    if !sender.is_custom {
+        let message = format!(
+            "{} takes another format than this command sends; name an integration with `source = \"custom\"`, or see \
+             what it makes of a body with `firebell sources try`",
+            sender.integration
+        );
+        return Err(Failure(message));
+    }
     let secret = sender.signing_secret.as_ref().map(|secret| secret.expose().to_owned());
     Ok((sender.routing_key.expose().to_owned(), secret))
 }

@@ -1,15 +1,18 @@
 //! What the `[[integrations]]` mean. A second part of [`super::resolve`].
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::is_loopback;
+use super::mapping::Preset;
 use super::problem::At;
 use super::raw::RawIntegration;
 use super::resolve::{Resolver, Unique, label};
 use super::secret::{RawSecret, Secret};
 use crate::registry::{
-    AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Registry, ServiceProblem, SourceKind,
+    AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Registry, ServiceProblem,
 };
+use crate::source::{Mapping, Source};
 
 impl Resolver<'_, '_> {
     pub(super) fn integrations(
@@ -25,12 +28,23 @@ impl Resolver<'_, '_> {
             let label = label(raw.name.as_ref());
             let keys = self.routing_keys(raw.routing_keys, &label, &mut keys_in_use, listen);
             let signing_secrets = self.signing_secrets(raw.signing_secrets, &label);
+            let source = raw.source.and_then(|source| {
+                if source.value != "custom" && raw.default_service.is_none() {
+                    let message = format!(
+                        "`integrations.default_service` is missing in `{label}`: alerts of `{}` that name no service \
+                         need one",
+                        source.value
+                    );
+                    self.problems.report(&source.place, message);
+                }
+                self.source(&source, raw.mapping)
+            });
             let default_service = raw
                 .default_service
                 .zip(services)
                 .and_then(|(at, services)| self.default_service(&at, services));
-            let (Some(name), Some(source)) = (raw.name, raw.source) else { continue };
-            let (after_resolve, on_unknown_resolve) = resolve_rules(source);
+            let (Some(name), Some(source)) = (raw.name, source) else { continue };
+            let (after_resolve, on_unknown_resolve) = resolve_rules(&source);
             let integration = Integration {
                 name: name.value,
                 source,
@@ -45,6 +59,34 @@ impl Resolver<'_, '_> {
             integrations.push((integration, keys));
         }
         integrations
+    }
+
+    /// The source of that name, with what the integration says otherwise.
+    fn source(&mut self, name: &At<&'static str>, mapping: Option<At<Mapping>>) -> Option<Source> {
+        let preset = match Preset::named(name.value) {
+            Some(Ok(preset)) => preset.mapping,
+            Some(Err(problems)) => {
+                self.problems
+                    .report(&name.place, format!("this preset is broken, which is a bug: {problems}"));
+                return None;
+            }
+            None if name.value == "mapping" => Mapping::default(),
+            None => {
+                if let Some(mapping) = mapping {
+                    let message =
+                        format!("`integrations.mapping` says nothing to `source = \"{}\"`", name.value);
+                    self.problems.report(&mapping.place, message);
+                }
+                return Some(Source::Custom);
+            }
+        };
+        let own = mapping.map(|at| at.value).unwrap_or_default();
+        let mapping = preset.overlaid_with(own);
+        if mapping.title.is_none() {
+            let message = "a mapping needs a `title`: [integrations.mapping] title = \"payload.title\"";
+            self.problems.report(&name.place, message);
+        }
+        Some(Source::Mapping(Arc::new(mapping)))
     }
 
     /// A name scopes dedup keys, today's as much as a former one: two owners would mix their incidents.
@@ -121,9 +163,10 @@ impl Resolver<'_, '_> {
 }
 
 /// How a kind of sender expects resolved incidents to be treated, unless its integration says otherwise.
-const fn resolve_rules(source: SourceKind) -> (AfterResolve, OnUnknownResolve) {
+const fn resolve_rules(source: &Source) -> (AfterResolve, OnUnknownResolve) {
     match source {
         // The contract: every POST to the custom webhook is an incident.
-        SourceKind::Custom => (AfterResolve::Reopen, OnUnknownResolve::Create),
+        Source::Custom => (AfterResolve::Reopen, OnUnknownResolve::Create),
+        Source::Mapping(_) => (AfterResolve::Reopen, OnUnknownResolve::Ignore),
     }
 }

@@ -16,8 +16,10 @@ pub struct Limits {
     pub batch: usize,
     /// Read-only connections to the store.
     pub readers: u32,
-    /// Bytes of a custom webhook's body.
+    /// Bytes of a custom webhook's body, and of any other that is one alert.
     pub custom_body_bytes: usize,
+    /// Bytes of a body that may hold many alerts.
+    pub group_body_bytes: usize,
     /// Bytes of an API request's body.
     pub api_body_bytes: usize,
     /// How long a request's head may take to arrive.
@@ -53,6 +55,7 @@ impl Limits {
             batch: section.or("batch", 256, integer(1..=4096)),
             readers: section.or("readers", 4, integer(1..=64)),
             custom_body_bytes: section.or("custom_body_bytes", 262_144, integer(BODY_MIN..=BODY_MAX)),
+            group_body_bytes: section.or("group_body_bytes", 4 << 20, integer(BODY_MIN..=BODY_MAX)),
             api_body_bytes: section.or("api_body_bytes", 131_072, integer(BODY_MIN..=BODY_MAX)),
             header_timeout: section.or("header_timeout", Duration::from_secs(30), timeout()),
             body_timeout: section.or("body_timeout", Duration::from_secs(30), timeout()),

@@ -7,6 +7,7 @@
 mod integrations;
 mod limits;
 mod log;
+mod mapping;
 mod problem;
 mod raw;
 mod reader;
@@ -29,6 +30,7 @@ use url::{Host, Url};
 
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
+pub use mapping::Preset;
 pub use problem::Problems;
 pub use secret::Secret;
 pub use template::fresh;
@@ -89,6 +91,8 @@ pub struct Sender {
     pub integration: String,
     /// Its first routing key.
     pub routing_key: Secret,
+    /// It takes Firebell's own format, in which commands send.
+    pub is_custom: bool,
     /// Its first signing secret, if requests must be signed.
     pub signing_secret: Option<Secret>,
 }

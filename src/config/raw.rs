@@ -9,6 +9,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::limits::Limits;
+use super::mapping::read_mapping;
 use super::problem::At;
 use super::reader::{Reader, Section};
 use super::secret::{RawSecret, raw_secret};
@@ -17,7 +18,8 @@ use super::value::{
 };
 use super::{Log, StoreConfig};
 use crate::model::Severity;
-use crate::registry::{AfterResolve, OnUnknownResolve, Scope, SourceKind};
+use crate::registry::{AfterResolve, OnUnknownResolve, Scope};
+use crate::source::{Mapping, presets};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -53,7 +55,9 @@ pub(super) struct RawService {
 
 pub(super) struct RawIntegration {
     pub(super) name: Option<At<String>>,
-    pub(super) source: Option<SourceKind>,
+    /// The name of a source or a preset.
+    pub(super) source: Option<At<&'static str>>,
+    pub(super) mapping: Option<At<Mapping>>,
     pub(super) routing_keys: Vec<At<RawSecret>>,
     pub(super) signing_secrets: Vec<At<RawSecret>>,
     pub(super) default_service: Option<At<String>>,
@@ -122,9 +126,8 @@ fn read_integration(integration: &mut Section<'_, '_>) -> RawIntegration {
     };
     RawIntegration {
         name: integration.required("name", name),
-        source: integration
-            .required("source", choice(&SourceKind::ALL, SourceKind::as_str))
-            .map(|at| at.value),
+        source: integration.required("source", choice(&source_names(), |name| name)),
+        mapping: integration.optional_table("mapping", read_mapping),
         routing_keys: integration.filled_list("routing_keys", "without a key nobody can call it", raw_secret),
         signing_secrets: integration.list("signing_secrets", raw_secret),
         default_service: integration.optional("default_service", short(50)),
@@ -141,6 +144,11 @@ fn read_integration(integration: &mut Section<'_, '_>) -> RawIntegration {
         formerly: integration.list("formerly", name),
         rate_per_minute: integration.or("rate_per_minute", 0, integer(0..=1_000_000)),
     }
+}
+
+/// What `source` may be: a kind, or a preset.
+fn source_names() -> Vec<&'static str> {
+    ["custom", "mapping"].into_iter().chain(presets::ALL.map(|(name, _)| name)).collect()
 }
 
 fn read_token(token: &mut Section<'_, '_>) -> RawToken {

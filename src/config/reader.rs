@@ -146,6 +146,37 @@ impl<'s, 'a> Section<'s, 'a> {
         self.child(name, table, place, self.overridable, read)
     }
 
+    /// The same where the table need not be there; `None`: it is not.
+    pub(super) fn optional_table<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+    ) -> Option<At<T>> {
+        let place = self.look_up(name).map(|value| start(&value.span()))?;
+        Some(At { value: self.table(name, read), place })
+    }
+
+    /// The table `name`, whose keys are the user's own: those whose values are right.
+    pub(super) fn map<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Vec<(String, T)> {
+        let Some(value) = self.look_up(name) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            let message = format!("`{}{name}` must be a table: `{name} = {{ name = … }}`", self.path);
+            self.reader.problems.report(&start(&value.span()), message);
+            return Vec::new();
+        };
+        let mut map = Vec::new();
+        for (key, value) in table {
+            let label = format!("{name}.{}", key.get_ref());
+            let read = self.parse(&label, start(&value.span()), Given::Toml(value.get_ref()), &parse);
+            map.extend(read.map(|at| (key.get_ref().to_string(), at.value)));
+        }
+        map
+    }
+
     /// Reads each table of the array `name`: `[[services]]`.
     pub(super) fn tables<T>(
         &mut self,

@@ -13,6 +13,7 @@ use super::reader::Env;
 use super::secret::{RawSecret, Secret};
 use super::{ClientToken, Config, DEFAULT_LISTEN, Sender, StoreConfig, default_public_url, is_loopback};
 use crate::registry::{Registry, Service, Token};
+use crate::source::Source;
 
 /// What resolving needs besides what was written.
 pub(super) struct Resolver<'r, 'a> {
@@ -38,7 +39,8 @@ impl Resolver<'_, '_> {
         let senders = integrations.iter().filter_map(|(integration, keys)| {
             let signing_secret = integration.signing_secrets.first().cloned().map(Secret::new);
             let routing_key = keys.first()?.clone();
-            Some(Sender { integration: integration.name.clone(), routing_key, signing_secret })
+            let is_custom = integration.source == Source::Custom;
+            Some(Sender { integration: integration.name.clone(), routing_key, is_custom, signing_secret })
         });
         let client_tokens = tokens.iter().map(|(token, secret)| ClientToken {
             name: token.name.clone(),

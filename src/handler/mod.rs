@@ -22,12 +22,13 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use bytes::Bytes;
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::metrics::Metrics;
 use crate::registry::{Integration, Scope};
 use crate::reply::Said;
@@ -188,7 +189,10 @@ impl Handler {
         let (who, body_limit) = match found.route {
             Route::Webhook => {
                 let key = found.parameters.first().map_or("", |key| key);
-                (Who::Integration(webhook::authenticate(&live, key, head)?), Some(limits.custom_body_bytes))
+                let integration = webhook::authenticate(&live, key, head)?;
+                let group = integration.source.is_group();
+                let limit = if group { limits.group_body_bytes } else { limits.custom_body_bytes };
+                (Who::Integration(integration), Some(limit))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             Route::Incidents
@@ -228,7 +232,12 @@ impl Handler {
             Who::Integration(one) => (SenderKind::Integration, &one.name, one.rate_per_minute),
             Who::Caller(caller) => (SenderKind::Token, &caller.name, caller.rate_per_minute),
         };
-        self.rate_limits.check(kind, name, per_minute, self.now_ms())
+        self.rate_limits.check(kind, name, per_minute, self.now_ms()).map_err(|mut error| {
+            if matches!(who, Who::Integration(one) if one.source.wants_503()) {
+                error.kind = Kind::Overloaded;
+            }
+            error
+        })
     }
 
     /// Does what an admitted request asks.
@@ -239,7 +248,7 @@ impl Handler {
         self: &Arc<Self>,
         admitted: &Admitted,
         head: &Parts,
-        body: &[u8],
+        body: &Bytes,
     ) -> Result<Said, Error> {
         let answer = match admitted.route {
             Route::Webhook => self.receive(admitted, head, body).await,

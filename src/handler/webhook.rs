@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http::request::Parts;
@@ -11,11 +12,14 @@ use sha2::{Digest, Sha256};
 use super::query::Query;
 use super::{Admitted, Handler, Live, Who, access, signature};
 use crate::error::{Error, FieldError, Kind};
-use crate::model::{Alert, Outcome, Warning};
-use crate::registry::{Integration, PLACEHOLDER_KEY};
+use crate::model::{Alert, Outcome, Services, Warning};
+use crate::registry::{Integration, PLACEHOLDER_KEY, Registry};
 use crate::reply::Answer;
-use crate::source::{self, Received};
+use crate::source::{Parsed, Received, Request, Source};
 use crate::store::{IdempotencyKey, Ingest, Placed};
+
+/// Bodies of more bytes, some 60 alerts of Alertmanager's, take a mapping longer than others should wait.
+const LARGE_BODY_BYTES: usize = 32 * 1024;
 
 /// Characters of an `Idempotency-Key`.
 const IDEMPOTENCY_KEY_CHARS: usize = 255;
@@ -44,7 +48,7 @@ impl Handler {
         &self,
         admitted: &Admitted,
         head: &Parts,
-        body: &[u8],
+        body: &Bytes,
     ) -> Result<Answer, Error> {
         let Who::Integration(integration) = &admitted.who else {
             return Err(Error::internal("a webhook was admitted without an integration"));
@@ -52,7 +56,7 @@ impl Handler {
         signature::verify(&integration.signing_secrets, &head.headers, body, self.now_ms())?;
         check_encoding(&head.headers)?;
         let registry = &admitted.live.config.registry;
-        let alerts = source::parse(integration.source, body, registry)?;
+        let Parsed { alerts, ignored } = parse(&admitted.live, integration, head, body).await?;
         let dry_run = dry_run(head)?;
         let idempotency = idempotency_key(&head.headers, body)?;
         let place = |(alert, warnings): (Alert, Vec<Warning>)| {
@@ -64,7 +68,7 @@ impl Handler {
         let ingest = Ingest {
             integration: Arc::clone(integration),
             alerts: alerts.into_iter().map(place).collect(),
-            metadata_keys: source::limits(integration.source).metadata_keys,
+            metadata_keys: integration.source.limits().metadata_keys,
             idempotency,
             dry_run,
         };
@@ -78,9 +82,41 @@ impl Handler {
         if wrote && !dry_run && !replayed {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
-        let received = Received { reports, replayed, dry_run };
-        source::answer(integration.source, &received, &admitted.live.public_url)
+        let received = Received { reports, ignored, replayed, dry_run };
+        integration.source.answer(&received, &admitted.live.public_url)
     }
+}
+
+/// The alerts in a body. A large one is read off the thread that serves, so that nobody else waits for it.
+async fn parse(
+    live: &Arc<Live>,
+    integration: &Arc<Integration>,
+    head: &Parts,
+    body: &Bytes,
+) -> Result<Parsed, Error> {
+    if body.len() <= LARGE_BODY_BYTES || integration.source == Source::Custom {
+        return parse_now(&live.config.registry, integration, &head.headers, head.uri.query(), body);
+    }
+    let (live, integration, body) = (Arc::clone(live), Arc::clone(integration), body.clone());
+    let (headers, query) = (head.headers.clone(), head.uri.query().map(str::to_owned));
+    let task = tokio::task::spawn_blocking(move || {
+        parse_now(&live.config.registry, &integration, &headers, query.as_deref(), &body)
+    });
+    task.await.map_err(Error::internal)?
+}
+
+fn parse_now(
+    registry: &Registry,
+    integration: &Integration,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: &[u8],
+) -> Result<Parsed, Error> {
+    let services = Services {
+        problem: &|service| registry.find_service(service).err(),
+        default: integration.default_service.as_deref(),
+    };
+    integration.source.parse(&Request { body, headers, query }, &services)
 }
 
 /// Only plain bodies: a limit on compressed bytes would be none.

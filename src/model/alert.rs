@@ -17,15 +17,18 @@ pub struct AlertLimits {
 impl AlertLimits {
     /// Those of the custom webhook.
     pub const CUSTOM: Self = Self { metadata_keys: 10 };
+
+    /// Those of senders that cannot keep ours.
+    pub const NATIVE: Self = Self { metadata_keys: 64 };
 }
 
-const TITLE: TextRule = TextRule { trim: true, min: 1, max: 200 };
+pub(super) const TITLE: TextRule = TextRule { trim: true, min: 1, max: 200 };
 const SERVICE_ID: TextRule = TextRule { trim: true, min: 1, max: 50 };
-const DESCRIPTION: TextRule = TextRule { trim: false, min: 0, max: 2000 };
-const SOURCE_URL: TextRule = TextRule { trim: true, min: 1, max: 2048 };
-const DEDUP_KEY: TextRule = TextRule { trim: false, min: 1, max: 255 };
-const METADATA_KEY_CHARS: usize = 64;
-const METADATA_VALUE_BYTES: usize = 1024;
+pub(super) const DESCRIPTION: TextRule = TextRule { trim: false, min: 0, max: 2000 };
+pub(super) const SOURCE_URL: TextRule = TextRule { trim: true, min: 1, max: 2048 };
+pub(super) const DEDUP_KEY: TextRule = TextRule { trim: false, min: 1, max: 255 };
+pub(super) const METADATA_KEY_CHARS: usize = 64;
+pub(super) const METADATA_VALUE_BYTES: usize = 1024;
 
 /// A valid alert. What is `None` was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,16 +95,20 @@ impl Alert {
     }
 }
 
-/// Absolute, http or https, and nothing in it that a browser would drop silently.
 fn check_url(fields: &mut Fields<'_>, text: &str) -> bool {
-    let parsed = Url::parse(text).ok();
-    let web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let clean = !text.chars().any(|c| c.is_control() || c.is_whitespace());
-    if !web || !clean {
+    let right = is_web_url(text);
+    if !right {
         let message = "must be an absolute http or https URL without white space";
         fields.error("source_url", "invalid", message);
     }
-    web && clean
+    right
+}
+
+/// Absolute, http or https, and nothing in it that a browser would drop silently.
+pub(super) fn is_web_url(text: &str) -> bool {
+    let parsed = Url::parse(text).ok();
+    let web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    web && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 fn read_metadata(

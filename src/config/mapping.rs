@@ -1,0 +1,117 @@
+//! Mappings as they are written: in a preset's file, or as `[integrations.mapping]`.
+
+use std::path::Path;
+
+use super::Problems;
+use super::problem::Collector;
+use super::reader::{Reader, Section};
+use super::value::{Given, severity, string};
+use crate::model::Severity;
+use crate::source::{Expression, Mapping, presets};
+
+/// A mapping that is shipped.
+#[derive(Clone, Debug)]
+pub struct Preset {
+    /// What it is for, in a few words.
+    pub about: String,
+    /// How its sender is pointed here.
+    pub setup: String,
+    /// What it does.
+    pub mapping: Mapping,
+}
+
+impl Preset {
+    /// The preset of that name.
+    ///
+    /// # Errors
+    /// What is wrong with its file, which is a bug; `None` if there is no such preset.
+    pub fn named(name: &str) -> Option<Result<Self, Problems>> {
+        let text = presets::text(name)?;
+        Some(Self::parse(&format!("{name}.toml"), text))
+    }
+
+    fn parse(file: &str, text: &str) -> Result<Self, Problems> {
+        let (document, syntax_errors) = toml::de::DeTable::parse_recoverable(text);
+        let mut problems = Collector::new(Path::new(file), text);
+        for error in &syntax_errors {
+            problems.report_syntax(error.span().map_or(0, |span| span.start), error.message());
+        }
+        let mut reader = Reader { problems, env: &|_| None, incomplete: !syntax_errors.is_empty() };
+        let preset = Section::root(&mut reader, document.get_ref(), |preset| {
+            let text = |at: Option<super::problem::At<String>>| at.map_or_else(String::new, |at| at.value);
+            Self {
+                about: text(preset.required("about", string)),
+                setup: text(preset.required("setup", string)),
+                mapping: read_mapping(preset),
+            }
+        });
+        reader.problems.finish(preset)
+    }
+}
+
+/// The expressions of a mapping, each compiled, and the severity map.
+pub(super) fn read_mapping(mapping: &mut Section<'_, '_>) -> Mapping {
+    let mut read = |name| mapping.optional(name, expression).map(|at| at.value);
+    Mapping {
+        for_each: read("for_each"),
+        ignore_when: read("ignore_when"),
+        resolved_when: read("resolved_when"),
+        title: read("title"),
+        service_id: read("service_id"),
+        description: read("description"),
+        severity: read("severity"),
+        status: read("status"),
+        source_url: read("source_url"),
+        dedup_key: read("dedup_key"),
+        metadata: read("metadata"),
+        severity_map: read_severity_map(mapping),
+    }
+}
+
+fn read_severity_map(mapping: &mut Section<'_, '_>) -> Vec<(String, Severity)> {
+    let map = mapping.map("severity_map", severity);
+    map.into_iter().map(|(name, severity)| (name.to_lowercase(), severity)).collect()
+}
+
+fn expression(given: Given<'_>) -> Result<Expression, String> {
+    let text = string(given)?;
+    Expression::compile(&text).map_err(|problem| format!("is no expression: {problem}: `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_in_order() {
+        for (name, _) in presets::ALL {
+            let preset = Preset::named(name).unwrap().unwrap_or_else(|problems| panic!("{problems}"));
+            assert!(preset.mapping.title.is_some(), "{name}");
+            assert!(preset.setup.contains("/webhooks/KEY"), "{name}");
+            assert!((5..80).contains(&preset.about.len()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_expression_is_said_with_its_place() {
+        let wrong = |expression: &str| {
+            let text = format!("about = 'a'\nsetup = 's'\ntitle = '{expression}'\n");
+            Preset::parse("p.toml", &text).unwrap_err().to_string()
+        };
+        let start = "p.toml:3:9: `title` is no expression: ";
+        for (expression, problem) in [
+            (
+                "payload.a or",
+                "syntax error: unexpected end of input, expected expression, at its character 11",
+            ),
+            ("paylod.a", "unknown name `paylod`; did you mean `payload`?"),
+            ("x", "unknown name `x`; there are payload, item, headers, query"),
+            ("payload.a|loud", "unknown filter: filter loud is unknown, at its character 11"),
+            ("payload.a and payload.b|loud", "unknown filter: filter loud is unknown, at its character 25"),
+            ("payload.a is louder", "unknown test: test louder is unknown, at its character 11"),
+            ("range(10)", "unknown name `range`; there are payload, item, headers, query"),
+        ] {
+            assert_eq!(wrong(expression), format!("{start}{problem}: `{expression}`"));
+        }
+    }
+}

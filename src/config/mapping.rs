@@ -108,7 +108,7 @@ mod tests {
             ("x", "unknown name `x`; there are payload, item, headers, query"),
             ("payload.a|loud", "unknown filter: filter loud is unknown, at its character 11"),
             ("payload.a and payload.b|loud", "unknown filter: filter loud is unknown, at its character 25"),
-            ("payload.a is louder", "unknown test: test louder is unknown, at its character 11"),
+            ("payload.a is louder", "unknown test: test louder is unknown, at its character 14"),
             ("range(10)", "unknown name `range`; there are payload, item, headers, query"),
         ] {
             assert_eq!(wrong(expression), format!("{start}{problem}: `{expression}`"));

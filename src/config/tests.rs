@@ -73,7 +73,7 @@ config.toml:15:19: `services.aliases` must be a string, not an integer
 config.toml:18:6: service id or alias `web` is already taken on line 15
 config.toml:20:20: `services.default_severity` must be one of: SEV0, SEV1, SEV2, SEV3, SEV4
 config.toml:23:8: `integrations.name` must be 1 to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`
-config.toml:24:10: `integrations.source` must be one of: custom, mapping, alertmanager, uptime-kuma; did you mean `custom`?
+config.toml:24:10: `integrations.source` must be one of: custom, mapping, alertmanager, aws-sns, datadog, gatus, generic, github-actions, grafana, healthchecks, netdata, proxmox, sentry, uptime-kuma, zabbix; did you mean `custom`?
 config.toml:25:16: `integrations.routing_keys` is empty; without a key nobody can call it
 config.toml:30:17: a routing key of integration `b` must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` makes one
 config.toml:30:50: a routing key of integration `b` is already a key of `b`, line 30

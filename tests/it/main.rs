@@ -39,6 +39,7 @@ mod metrics;
 mod model;
 mod numbers;
 mod openapi;
+mod presets;
 mod order;
 mod protocol;
 mod rates;

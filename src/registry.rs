@@ -1,8 +1,9 @@
 //! Who may send what, about which service: the services, integrations and tokens of the configuration, found by what
 //! a request carries. Secrets are kept only as far as they must be: keys and tokens as SHA-256, signing secrets whole.
 
+mod protection;
+
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{FieldError, nearest};
 use crate::model::Severity;
 use crate::source::Source;
+pub use protection::{Protection, SignatureScheme};
 
 /// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
 pub const PLACEHOLDER_KEY: &str = "YOUR_ROUTING_KEY";
@@ -50,14 +52,14 @@ pub enum OnUnknownResolve {
 }
 
 /// A sender: whom a routing key belongs to, and how its alerts are taken.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Integration {
     /// Its name; the scope of dedup keys.
     pub name: String,
     /// The format it speaks.
     pub source: Source,
-    /// Secrets of which any may sign a request; none: requests are not signed.
-    pub signing_secrets: Vec<String>,
+    /// What its requests must prove, besides knowing the key.
+    pub protection: Protection,
     /// The id of the service for alerts that name none (native sources).
     pub default_service: Option<String>,
     /// Third link of the severity chain.
@@ -70,16 +72,6 @@ pub struct Integration {
     pub formerly: Vec<String>,
     /// Requests a minute, on average; 0: any number.
     pub rate_per_minute: u32,
-}
-
-impl fmt::Debug for Integration {
-    /// Without the secrets, so that no log line can show one.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Integration")
-            .field("name", &self.name)
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What a token's bearer may do.

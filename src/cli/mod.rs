@@ -12,6 +12,7 @@ mod init;
 mod progress;
 mod send;
 mod serve;
+mod sources;
 mod text;
 mod trouble;
 
@@ -46,6 +47,8 @@ enum Command {
     Send(send::Send),
     /// List and watch incidents, show one, create, acknowledge, resolve, comment
     Incidents(incidents::Incidents),
+    /// What senders are understood, how each is pointed here, and what a body of theirs would become
+    Sources(sources::Sources),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
     Export(export::Export),
     /// Ask a running server whether it answers; for containers and scripts
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Check => check::run(config),
         Command::Send(send) => send::run(config, send),
         Command::Incidents(incidents) => incidents::run(config, incidents),
+        Command::Sources(sources) => sources::run(config, sources),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),
     };

@@ -10,7 +10,8 @@ use super::raw::RawIntegration;
 use super::resolve::{Resolver, Unique, label};
 use super::secret::{RawSecret, Secret};
 use crate::registry::{
-    AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Registry, ServiceProblem,
+    AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Protection, Registry, ServiceProblem,
+    SignatureScheme,
 };
 use crate::source::{Mapping, Source};
 
@@ -24,31 +25,23 @@ impl Resolver<'_, '_> {
         self.check_integration_names(&raw);
         let mut keys_in_use = Unique::default();
         let mut integrations = Vec::new();
-        for raw in raw {
+        for mut raw in raw {
             let label = label(raw.name.as_ref());
-            let keys = self.routing_keys(raw.routing_keys, &label, &mut keys_in_use, listen);
-            let signing_secrets = self.signing_secrets(raw.signing_secrets, &label);
-            let source = raw.source.and_then(|source| {
-                if source.value != "custom" && raw.default_service.is_none() {
-                    let message = format!(
-                        "`integrations.default_service` is missing in `{label}`: alerts of `{}` that name no service \
-                         need one",
-                        source.value
-                    );
-                    self.problems.report(&source.place, message);
-                }
-                self.source(&source, raw.mapping)
-            });
+            let keys =
+                self.routing_keys(std::mem::take(&mut raw.routing_keys), &label, &mut keys_in_use, listen);
+            let source = raw.source.take().and_then(|source| self.source(&source, &mut raw, &label));
+            let scheme = raw.signature.or(source.as_ref().map(|(_, scheme)| *scheme)).unwrap_or_default();
+            let protection = self.protection(&mut raw, scheme, &label);
             let default_service = raw
                 .default_service
                 .zip(services)
                 .and_then(|(at, services)| self.default_service(&at, services));
-            let (Some(name), Some(source)) = (raw.name, source) else { continue };
+            let (Some(name), Some((source, _))) = (raw.name, source) else { continue };
             let (after_resolve, on_unknown_resolve) = resolve_rules(&source);
             let integration = Integration {
                 name: name.value,
                 source,
-                signing_secrets,
+                protection,
                 default_service,
                 default_severity: raw.default_severity,
                 after_resolve: raw.after_resolve.unwrap_or(after_resolve),
@@ -61,32 +54,80 @@ impl Resolver<'_, '_> {
         integrations
     }
 
-    /// The source of that name, with what the integration says otherwise.
-    fn source(&mut self, name: &At<&'static str>, mapping: Option<At<Mapping>>) -> Option<Source> {
-        let preset = match Preset::named(name.value) {
-            Some(Ok(preset)) => preset.mapping,
+    /// The source of that name, with what the integration says otherwise, and how its sender signs.
+    fn source(
+        &mut self,
+        name: &At<&'static str>,
+        raw: &mut RawIntegration,
+        label: &str,
+    ) -> Option<(Source, SignatureScheme)> {
+        let own = raw.mapping.take();
+        if name.value == "custom" {
+            if let Some(own) = own {
+                let message = "`integrations.mapping` says nothing to `source = \"custom\"`; presets and \"mapping\" have one";
+                self.problems.report(&own.place, message);
+            }
+            return Some((Source::Custom, SignatureScheme::default()));
+        }
+        if raw.default_service.is_none() {
+            let message = format!(
+                "`integrations.default_service` is missing in `{label}`: alerts of `{}` that name no service need one",
+                name.value
+            );
+            self.problems.report(&name.place, message);
+        }
+        let (shipped, scheme) = match Preset::named(name.value) {
+            Some(Ok(preset)) => (preset.mapping, preset.signature),
             Some(Err(problems)) => {
                 self.problems
                     .report(&name.place, format!("this preset is broken, which is a bug: {problems}"));
                 return None;
             }
-            None if name.value == "mapping" => Mapping::default(),
-            None => {
-                if let Some(mapping) = mapping {
-                    let message =
-                        format!("`integrations.mapping` says nothing to `source = \"{}\"`", name.value);
-                    self.problems.report(&mapping.place, message);
-                }
-                return Some(Source::Custom);
-            }
+            None => (Mapping::default(), SignatureScheme::default()),
         };
-        let own = mapping.map(|at| at.value).unwrap_or_default();
-        let mapping = preset.overlaid_with(own);
+        let mapping =
+            Mapping { name: name.value, ..shipped }.overlaid_with(own.map(|at| at.value).unwrap_or_default());
         if mapping.title.is_none() {
             let message = "a mapping needs a `title`: [integrations.mapping] title = \"payload.title\"";
             self.problems.report(&name.place, message);
         }
-        Some(Source::Mapping(Arc::new(mapping)))
+        Some((Source::Mapping(Arc::new(mapping)), scheme))
+    }
+
+    /// What requests must prove.
+    fn protection(&mut self, raw: &mut RawIntegration, scheme: SignatureScheme, label: &str) -> Protection {
+        let signing_secrets = self.signing_secrets(std::mem::take(&mut raw.signing_secrets), label);
+        let header = raw.signature_timestamp_header.take();
+        if let Some(header) = header.as_ref().filter(|_| scheme != SignatureScheme::Grafana) {
+            let message = format!(
+                "`integrations.signature_timestamp_header` is for `signature = \"grafana\"`; \"{}\" has its own, or none",
+                scheme.as_str()
+            );
+            self.problems.report(&header.place, message);
+        }
+        let timestamp_header = header.map(|at| at.value);
+        let mut protection = Protection::signed(signing_secrets, scheme, timestamp_header);
+        for At { value, place } in std::mem::take(&mut raw.basic_auth) {
+            let what = format!("the basic_auth of integration `{label}`");
+            let Some(pair) = self.secret(value, &place, &what) else { continue };
+            if !pair.expose().contains(':') {
+                self.problems
+                    .report(&place, format!("{what} must be a user and a password: \"user:password\""));
+            }
+            protection.allow_basic(pair.expose());
+        }
+        for At { value, place } in std::mem::take(&mut raw.bearer_tokens) {
+            let what = format!("a bearer token of integration `{label}`");
+            let Some(token) = self.secret(value, &place, &what) else { continue };
+            if token.expose().len() < 16 || !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
+                let message = format!(
+                    "{what} must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one"
+                );
+                self.problems.report(&place, message);
+            }
+            protection.allow_bearer(token.expose());
+        }
+        protection
     }
 
     /// A name scopes dedup keys, today's as much as a former one: two owners would mix their incidents.

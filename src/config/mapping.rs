@@ -5,8 +5,9 @@ use std::path::Path;
 use super::Problems;
 use super::problem::Collector;
 use super::reader::{Reader, Section};
-use super::value::{Given, severity, string};
+use super::value::{Given, scheme, severity, string};
 use crate::model::Severity;
+use crate::registry::SignatureScheme;
 use crate::source::{Expression, Mapping, presets};
 
 /// A mapping that is shipped.
@@ -16,6 +17,8 @@ pub struct Preset {
     pub about: String,
     /// How its sender is pointed here.
     pub setup: String,
+    /// How its sender signs, where it can.
+    pub signature: SignatureScheme,
     /// What it does.
     pub mapping: Mapping,
 }
@@ -42,6 +45,7 @@ impl Preset {
             Self {
                 about: text(preset.required("about", string)),
                 setup: text(preset.required("setup", string)),
+                signature: preset.or("signature", SignatureScheme::default(), scheme),
                 mapping: read_mapping(preset),
             }
         });
@@ -53,6 +57,7 @@ impl Preset {
 pub(super) fn read_mapping(mapping: &mut Section<'_, '_>) -> Mapping {
     let mut read = |name| mapping.optional(name, expression).map(|at| at.value);
     Mapping {
+        name: "mapping",
         for_each: read("for_each"),
         ignore_when: read("ignore_when"),
         resolved_when: read("resolved_when"),

@@ -14,11 +14,12 @@ use super::problem::At;
 use super::reader::{Reader, Section};
 use super::secret::{RawSecret, raw_secret};
 use super::value::{
-    base_url, choice, duration, email, flag, integer, name, severity, short, socket_address, string,
+    base_url, choice, duration, email, flag, header_name, integer, name, scheme, severity, short,
+    socket_address, string,
 };
 use super::{Log, StoreConfig};
 use crate::model::Severity;
-use crate::registry::{AfterResolve, OnUnknownResolve, Scope};
+use crate::registry::{AfterResolve, OnUnknownResolve, Scope, SignatureScheme};
 use crate::source::{Mapping, presets};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -60,6 +61,10 @@ pub(super) struct RawIntegration {
     pub(super) mapping: Option<At<Mapping>>,
     pub(super) routing_keys: Vec<At<RawSecret>>,
     pub(super) signing_secrets: Vec<At<RawSecret>>,
+    pub(super) signature: Option<SignatureScheme>,
+    pub(super) signature_timestamp_header: Option<At<String>>,
+    pub(super) basic_auth: Vec<At<RawSecret>>,
+    pub(super) bearer_tokens: Vec<At<RawSecret>>,
     pub(super) default_service: Option<At<String>>,
     pub(super) default_severity: Option<Severity>,
     pub(super) after_resolve: Option<AfterResolve>,
@@ -130,6 +135,10 @@ fn read_integration(integration: &mut Section<'_, '_>) -> RawIntegration {
         mapping: integration.optional_table("mapping", read_mapping),
         routing_keys: integration.filled_list("routing_keys", "without a key nobody can call it", raw_secret),
         signing_secrets: integration.list("signing_secrets", raw_secret),
+        signature: integration.optional("signature", scheme).map(|at| at.value),
+        signature_timestamp_header: integration.optional("signature_timestamp_header", header_name),
+        basic_auth: integration.list("basic_auth", raw_secret),
+        bearer_tokens: integration.list("bearer_tokens", raw_secret),
         default_service: integration.optional("default_service", short(50)),
         default_severity: integration.optional("default_severity", severity).map(|at| at.value),
         after_resolve: integration

@@ -37,7 +37,7 @@ impl Resolver<'_, '_> {
         let tokens = self.tokens(raw.tokens);
 
         let senders = integrations.iter().filter_map(|(integration, keys)| {
-            let signing_secret = integration.signing_secrets.first().cloned().map(Secret::new);
+            let signing_secret = integration.protection.signing_secrets.first().cloned().map(Secret::new);
             let routing_key = keys.first()?.clone();
             let is_custom = integration.source == Source::Custom;
             Some(Sender { integration: integration.name.clone(), routing_key, is_custom, signing_secret })

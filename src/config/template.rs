@@ -32,13 +32,16 @@ mod tests {
         parse(Path::new("config.toml"), text, &token)
     }
 
-    /// The shipped file with every hidden option shown.
+    /// The shipped file with every hidden option shown, and a source to which a mapping says something.
     fn shown() -> String {
         let lines = SHIPPED.lines().map(|line| match line.strip_prefix('#') {
             Some(option) if option.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[') => option,
             _ => line,
         });
-        lines.collect::<Vec<_>>().join("\n").replace("{ file = \"ops.token\" }", "{ env = \"OPS_TOKEN\" }")
+        let shown = lines.collect::<Vec<_>>().join("\n");
+        let shown = shown.replace("{ file = \"ops.token\" }", "{ env = \"OPS_TOKEN\" }");
+        let shown = shown.replace("source = \"custom\"", "source = \"mapping\"");
+        shown.replace("signature = \"firebell\"", "signature = \"grafana\"")
     }
 
     #[test]
@@ -79,18 +82,23 @@ mod tests {
         let shown = shown();
         let mut sections: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
         sections.dedup();
-        assert_eq!(sections.len(), 9, "{sections:?}");
+        assert_eq!(sections.len(), 11, "{sections:?}");
         for section in sections {
+            // Its names are the user's.
+            if section.ends_with("severity_map]") {
+                continue;
+            }
             let body = shown.split(&format!("{section}\n")).nth(1).unwrap();
             let body = body.split("\n[").next().unwrap();
-            let asked = format!("{section}\nqqqq = 1\n");
+            let within = if section == "[integrations.mapping]" { "[[integrations]]\n" } else { "" };
+            let asked = format!("{within}{section}\nqqqq = 1\n");
             let known = known_options(&load(&asked).unwrap_err());
             assert!(!known.is_empty(), "{section}");
+            let name = section.trim_matches(['[', ']']);
             for option in known {
-                assert!(
-                    body.lines().any(|line| line.starts_with(&format!("{option} = "))),
-                    "{section} {option}"
-                );
+                let line = body.lines().any(|line| line.starts_with(&format!("{option} = ")));
+                let table = shown.contains(&format!("\n[{name}.{option}]\n"));
+                assert!(line || table, "{section} {option}");
             }
         }
         for option in known_options(&load("qqqq = 1").unwrap_err()) {

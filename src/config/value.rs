@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use http::HeaderName;
 use toml::de::DeValue;
 use url::Url;
 
 use crate::error::nearest;
 use crate::model::Severity;
+use crate::registry::SignatureScheme;
 
 /// A value as it was written.
 #[derive(Clone, Copy)]
@@ -153,6 +155,17 @@ pub(super) fn choice<T: Copy>(
 pub(super) fn severity(given: Given<'_>) -> Result<Severity, String> {
     let text = given.text("a string")?;
     Severity::parse(text).ok_or_else(|| "must be one of: SEV0, SEV1, SEV2, SEV3, SEV4".into())
+}
+
+/// How requests are signed.
+pub(super) fn scheme(given: Given<'_>) -> Result<SignatureScheme, String> {
+    choice(&SignatureScheme::ALL, SignatureScheme::as_str)(given)
+}
+
+/// The name of an HTTP header, in lower case.
+pub(super) fn header_name(given: Given<'_>) -> Result<String, String> {
+    let name = HeaderName::from_bytes(given.text("a string")?.as_bytes());
+    name.map(|name| name.as_str().to_owned()).map_err(|_| "must be the name of a header".into())
 }
 
 /// An IP address and a port. Names are not looked up: what they mean could change between two starts.

@@ -53,7 +53,8 @@ impl Handler {
         let Who::Integration(integration) = &admitted.who else {
             return Err(Error::internal("a webhook was admitted without an integration"));
         };
-        signature::verify(&integration.signing_secrets, &head.headers, body, self.now_ms())?;
+        signature::check_authorization(&integration.protection, &head.headers)?;
+        signature::verify(&integration.protection, &head.headers, body, self.now_ms())?;
         check_encoding(&head.headers)?;
         let registry = &admitted.live.config.registry;
         let Parsed { alerts, ignored } = parse(&admitted.live, integration, head, body).await?;

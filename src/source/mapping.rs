@@ -14,6 +14,8 @@ const MOST_ALERTS: usize = 10_000;
 /// How bodies become alerts. What is `None` says nothing; without a title there is no alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mapping {
+    /// What the configuration calls it: a preset's name, or `mapping`.
+    pub name: &'static str,
     /// The list of which each item is an alert; without it the body is one.
     pub for_each: Option<Expression>,
     /// Where true, the item is no alert: a ping, a test, an intermediate state.
@@ -50,6 +52,7 @@ impl Mapping {
             severity_map.push((name, severity));
         }
         Self {
+            name: self.name,
             for_each: over.for_each.or(self.for_each),
             ignore_when: over.ignore_when.or(self.ignore_when),
             resolved_when: over.resolved_when.or(self.resolved_when),

@@ -60,6 +60,15 @@ pub struct Received {
 }
 
 impl Source {
+    /// What the configuration calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Custom => "custom",
+            Self::Mapping(mapping) => mapping.name,
+        }
+    }
+
     /// The alerts in a body.
     ///
     /// # Errors

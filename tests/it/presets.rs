@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::server::{HEAD, SERVICES, SECOND, Server};
+use crate::server::{HEAD, SECOND, SERVICES, Server};
 
 fn fixtures(preset: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(preset)
@@ -34,7 +34,9 @@ fn headers(preset: &str) -> HashMap<String, Vec<(String, String)>> {
 
 /// First what tells a story, then the rest by name.
 fn bodies(preset: &str) -> Vec<String> {
-    let files = fs::read_dir(fixtures(preset)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files = fs::read_dir(fixtures(preset))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut files: Vec<_> = files.filter(|file| file.ends_with(".json")).collect();
     let story = ["firing.json", "repeat.json", "resolved.json"];
     let rank = |file: &String| story.iter().position(|one| one == file).unwrap_or(story.len());

@@ -15,21 +15,26 @@ use crate::http::{self, Chunked};
 const CLIENTS: usize = 16;
 
 /// Files may have so many bytes from now on.
-fn limit(server: &Server, bytes: Option<u64>) {
+pub fn limit(server: &Server, bytes: Option<u64>) {
     let pid = Pid::from_raw(server.pid().cast_signed());
     let limit = Rlimit { current: bytes, maximum: None };
     prlimit(pid, Resource::Fsize, limit).unwrap();
 }
 
-#[test]
-fn nothing_is_acknowledged_or_told_that_a_full_disk_does_not_take_and_then_it_goes_on() {
-    let folder = Folder::new(CONFIG);
-    // A write beyond the limit is a signal first; a full disk has none.
+/// `firebell serve` in that folder, which sees such a limit as it would see a full disk: beyond it, a write is a signal
+/// first, which a full disk is not.
+pub fn serve_without_signal(folder: &Folder) -> Server {
     let mut command = Command::new("sh");
     let firebell = folder.firebell(&["serve"]);
     command.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(firebell.get_program());
     command.current_dir(folder.path(".")).env_clear();
-    let server = Server::start(command);
+    Server::start(command)
+}
+
+#[test]
+fn nothing_is_acknowledged_or_told_that_a_full_disk_does_not_take_and_then_it_goes_on() {
+    let folder = Folder::new(CONFIG);
+    let server = serve_without_signal(&folder);
     assert_eq!(server.post(&alert("first")).status, 201);
     let (_, stream) = Chunked::get(server.addr, "/api/v1/incidents/stream", &[]).unwrap();
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is all tests")]
 
 mod acting;
+mod alertmanager;
 mod audit;
 mod bodies;
 mod check;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::handler::{Handler, Live};
+use crate::outbound::Outbound;
 use crate::server;
 use crate::store::{Names, Options, Store};
 
@@ -53,7 +54,7 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be opened or the address not be listened on; nothing is left behind then.
-    pub fn start(config: Config, clock: Clock) -> Result<Self, AppError> {
+    pub fn start(config: Config, clock: Clock, outbound: Outbound) -> Result<Self, AppError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(config.limits.readers as usize)
@@ -71,7 +72,7 @@ impl App {
         let learned = runtime.block_on(store.learn(names_of(&config)));
         learned.map_err(|error| cannot_write(&config.store.path, &error))?;
 
-        let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock));
+        let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock, outbound));
         let (stop, stopped) = oneshot::channel();
         let handle = runtime.handle().clone();
         let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);

@@ -23,7 +23,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`clock`], [`error`], [`json`], [`route`] |
+//! | 0 | [`clock`], [`error`], [`json`], [`outbound`], [`route`] |
 //! | 1 | [`metrics`], [`model`], [`reply`] |
 //! | 2 | [`source`], [`registry`], [`config`], [`store`] |
 //! | 3 | [`handler`] |
@@ -40,6 +40,7 @@ pub mod handler;
 pub mod json;
 pub mod metrics;
 pub mod model;
+pub mod outbound;
 pub mod registry;
 pub mod reply;
 pub mod route;

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 # What the tests run, beside Rust: the command, and the Debian package that it is in.
-TOOLS=(curl:curl jq:jq python3:python3 prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager)
+TOOLS=(curl:curl jq:jq openssl:openssl python3:python3 prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager)
 
 export CARGO_TERM_COLOR=never
 : "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"

@@ -10,6 +10,7 @@ use super::{Failure, Outcome, load, text};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Log, LogFormat, LogLevel};
+use crate::outbound::Outbound;
 
 pub fn run(flag: Option<&Path>) -> Outcome {
     let (path, config) = load(flag)?;
@@ -17,7 +18,7 @@ pub fn run(flag: Option<&Path>) -> Outcome {
     // Before the service starts, so that no signal finds the process without a handler.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let app = App::start(config, Clock::System)?;
+    let app = App::start(config, Clock::System, Outbound::network())?;
     text::complain(&format!("listening on http://{}", app.addr()));
     notify(&[NotifyState::Ready]);
     loop {

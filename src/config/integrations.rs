@@ -96,6 +96,7 @@ impl Resolver<'_, '_> {
 
     /// What requests must prove.
     fn protection(&mut self, raw: &mut RawIntegration, scheme: SignatureScheme, label: &str) -> Protection {
+        let secrets_at = raw.signing_secrets.first().map(|secret| secret.place.clone());
         let signing_secrets = self.signing_secrets(std::mem::take(&mut raw.signing_secrets), label);
         let header = raw.signature_timestamp_header.take();
         if let Some(header) = header.as_ref().filter(|_| scheme != SignatureScheme::Grafana) {
@@ -104,6 +105,13 @@ impl Resolver<'_, '_> {
                 scheme.as_str()
             );
             self.problems.report(&header.place, message);
+        }
+        if scheme == SignatureScheme::Sns
+            && let Some(place) = secrets_at
+        {
+            let message =
+                "`integrations.signing_secrets` says nothing to SNS, which signs with its certificate";
+            self.problems.report(&place, message);
         }
         let timestamp_header = header.map(|at| at.value);
         let mut protection = Protection::signed(signing_secrets, scheme, timestamp_header);

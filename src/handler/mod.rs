@@ -11,6 +11,7 @@ mod query;
 mod rate;
 mod services;
 mod signature;
+mod sns;
 mod stream;
 mod telling;
 mod views;
@@ -30,12 +31,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::registry::{Integration, Scope};
 use crate::reply::Said;
 use crate::route::{self, Route};
 use crate::store::Store;
 use access::Caller;
 use rate::{RateLimits, SenderKind};
+use sns::Sns;
 use telling::Streams;
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
@@ -68,6 +71,7 @@ pub struct Handler {
     rate_limits: RateLimits,
     streams: Streams,
     exports: Arc<Semaphore>,
+    sns: Arc<Sns>,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
     metrics: Metrics,
@@ -130,7 +134,7 @@ impl Admitted {
 impl Handler {
     /// A handler over an open store.
     #[must_use]
-    pub fn new(live: Live, store: Arc<Store>, clock: Clock) -> Self {
+    pub fn new(live: Live, store: Arc<Store>, clock: Clock, outbound: Outbound) -> Self {
         let metrics = Metrics::new(store.metrics(), clock.now_ms());
         let streams = Streams::new(live.config.limits.streams);
         Self {
@@ -140,6 +144,7 @@ impl Handler {
             clock,
             rate_limits: RateLimits::default(),
             streams,
+            sns: Arc::new(Sns::new(outbound)),
             exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
         }

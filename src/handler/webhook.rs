@@ -13,7 +13,7 @@ use super::query::Query;
 use super::{Admitted, Handler, Live, Who, access, signature};
 use crate::error::{Error, FieldError, Kind};
 use crate::model::{Alert, Outcome, Services, Warning};
-use crate::registry::{Integration, PLACEHOLDER_KEY, Registry};
+use crate::registry::{Integration, PLACEHOLDER_KEY, Registry, SignatureScheme};
 use crate::reply::Answer;
 use crate::source::{Parsed, Received, Request, Source};
 use crate::store::{IdempotencyKey, Ingest, Placed};
@@ -55,10 +55,17 @@ impl Handler {
         };
         signature::check_authorization(&integration.protection, &head.headers)?;
         signature::verify(&integration.protection, &head.headers, body, self.now_ms())?;
+        let by_sns = integration.protection.scheme == SignatureScheme::Sns;
+        if by_sns {
+            self.verify_sns(body).await?;
+        }
         check_encoding(&head.headers)?;
         let registry = &admitted.live.config.registry;
         let Parsed { alerts, ignored } = parse(&admitted.live, integration, head, body).await?;
         let dry_run = dry_run(head)?;
+        if by_sns && !dry_run {
+            self.confirm_sns(body).await?;
+        }
         let idempotency = idempotency_key(&head.headers, body)?;
         let place = |(alert, warnings): (Alert, Vec<Warning>)| {
             let place = registry
@@ -85,6 +92,19 @@ impl Handler {
         }
         let received = Received { reports, ignored, replayed, dry_run };
         integration.source.answer(&received, &admitted.live.public_url)
+    }
+}
+
+impl Handler {
+    /// Off the thread that serves: a certificate may have to be fetched.
+    async fn verify_sns(&self, body: &Bytes) -> Result<(), Error> {
+        let (sns, body, now_ms) = (Arc::clone(&self.sns), body.clone(), self.now_ms());
+        tokio::task::spawn_blocking(move || sns.verify(&body, now_ms)).await.map_err(Error::internal)?
+    }
+
+    async fn confirm_sns(&self, body: &Bytes) -> Result<(), Error> {
+        let (sns, body) = (Arc::clone(&self.sns), body.clone());
+        tokio::task::spawn_blocking(move || sns.confirm(&body)).await.map_err(Error::internal)?
     }
 }
 

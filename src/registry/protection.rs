@@ -19,11 +19,13 @@ pub enum SignatureScheme {
     Sentry,
     /// <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/>
     Grafana,
+    /// By Amazon's certificate, so without a secret. <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>
+    Sns,
 }
 
 impl SignatureScheme {
     /// Every scheme.
-    pub const ALL: [Self; 4] = [Self::Firebell, Self::Github, Self::Sentry, Self::Grafana];
+    pub const ALL: [Self; 5] = [Self::Firebell, Self::Github, Self::Sentry, Self::Grafana, Self::Sns];
 
     /// Its name in the configuration.
     #[must_use]
@@ -33,6 +35,7 @@ impl SignatureScheme {
             Self::Github => "github",
             Self::Sentry => "sentry",
             Self::Grafana => "grafana",
+            Self::Sns => "sns",
         }
     }
 }

@@ -49,6 +49,7 @@ mod retention;
 mod search;
 mod services;
 mod signatures;
+mod sns;
 mod sorts;
 mod stream;
 mod timeline;

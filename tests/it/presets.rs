@@ -14,10 +14,11 @@ fn fixtures(preset: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(preset)
 }
 
+/// Without the signatures that the fixtures cannot have.
 fn start(preset: &str) -> Server {
     Server::start(&format!(
         "{HEAD}{SERVICES}[[integrations]]\nname = 'it'\nsource = '{preset}'\nrouting_keys = ['HUSH-prod-key-0001']\n\
-         default_service = 'SER-00001'\n"
+         default_service = 'SER-00001'\nsignature = 'firebell'\n"
     ))
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use firebell::app::App;
 use firebell::clock::Clock;
 use firebell::config::{self, Config};
+use firebell::outbound::Outbound;
 use rusqlite::{Connection as Sqlite, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -58,6 +59,7 @@ routing_keys = ['HUSH-prod-key-0001']
 pub struct Server {
     app: Option<App>,
     clock: Clock,
+    outbound: Outbound,
     folder: TempDir,
     idempotency_keys: u32,
     /// What had been logged before.
@@ -82,10 +84,15 @@ impl Server {
 
     /// The same, at another time.
     pub fn start_at(now_ms: i64, config: &str) -> Self {
+        Self::start_with(now_ms, config, Outbound::by(|url| panic!("{url} was asked")))
+    }
+
+    /// The same, with what the server may fetch.
+    pub fn start_with(now_ms: i64, config: &str, outbound: Outbound) -> Self {
         log::capture();
         let folder = tempfile::tempdir().unwrap();
         let (clock, offences) = (Clock::manual(now_ms), log::offences());
-        let mut server = Self { app: None, clock, folder, idempotency_keys: 0, offences };
+        let mut server = Self { app: None, clock, outbound, folder, idempotency_keys: 0, offences };
         server.restart(config);
         server
     }
@@ -95,7 +102,7 @@ impl Server {
         self.stop();
         let config = self.load(config);
         self.idempotency_keys = config.limits.idempotency_keys;
-        self.app = Some(App::start(config, self.clock.clone()).unwrap());
+        self.app = Some(App::start(config, self.clock.clone(), self.outbound.clone()).unwrap());
     }
 
     /// Puts another configuration in force without stopping.

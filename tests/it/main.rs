@@ -34,6 +34,7 @@ mod json;
 mod lifecycle;
 mod lists;
 mod many;
+mod mapping;
 mod metadata;
 mod metrics;
 mod model;

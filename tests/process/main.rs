@@ -29,6 +29,7 @@ mod reload;
 mod requests;
 mod scripted;
 mod shipped;
+mod sources;
 mod startup;
 mod terminal;
 mod terminate;

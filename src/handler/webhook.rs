@@ -18,8 +18,9 @@ use crate::reply::Answer;
 use crate::source::{Parsed, Received, Request, Source};
 use crate::store::{IdempotencyKey, Ingest, Placed};
 
-/// Bodies of more bytes, some 60 alerts of Alertmanager's, take a mapping longer than others should wait.
-const LARGE_BODY_BYTES: usize = 32 * 1024;
+/// Bodies of more bytes may take a mapping longer than others should wait: the empty objects that fit into this many are
+/// a thousand alerts.
+const LARGE_BODY_BYTES: usize = 4 * 1024;
 
 /// Characters of an `Idempotency-Key`.
 const IDEMPOTENCY_KEY_CHARS: usize = 255;

@@ -10,8 +10,6 @@ order; ingest may lose a fifth; memory may grow by 16 MiB. A second export runs 
 
 import argparse
 import re
-import shutil
-import signal
 import sqlite3
 import statistics
 import subprocess
@@ -85,12 +83,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000, help="incidents at first (1000000)")
     parser.add_argument("--dir", type=Path, default=run.TARGET / "bench", help="on a real disk (target/bench)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    for tool in ("wrk", "curl"):
-        if not shutil.which(tool):
-            sys.exit(f"{tool} is not installed: apt install {tool}, or dnf install {tool}")
-    options.dir.mkdir(parents=True, exist_ok=True)
-    run.build()
+    kind = run.prepare(["wrk", "curl"], options.dir)
     before = run.ticks()
     rows = []
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
@@ -121,7 +114,7 @@ def main():
                     f"{idle.rows / idle.seconds:,.0f}", f"{idle.rows:,}", result,
                 ])
             run.stop_firebell(server, "exports")
-    print(run.machine_line(run.filesystem(options.dir.resolve()), before, run.ticks()) + "  ")
+    print(run.machine_line(kind, before, run.ticks()) + "  ")
     print(f"`python3 tests/bench/exports.py`: {options.rows:,} incidents at first\n")
     print(run.table(["", "POST/s beside / alone", "memory MiB", "rows/s under load", "rows/s idle", "rows", f"≥ {FLOOR}, ≤ +{GROWTH_MIB} MiB"], rows))
     sys.exit(bool(run.problems or any(row[-1] == "FAIL" for row in rows)))

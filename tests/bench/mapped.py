@@ -10,8 +10,6 @@ Alertmanager's format, in bodies of 20 and of one. What counts is the server's C
 import argparse
 import json
 import os
-import shutil
-import signal
 import sqlite3
 import statistics
 import subprocess
@@ -63,11 +61,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=4, help="length of each load (4)")
     parser.add_argument("--dir", type=Path, default=run.TARGET / "bench", help="on a real disk (target/bench)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if not shutil.which("wrk"):
-        sys.exit("wrk makes the load and is not installed: apt install wrk, or dnf install wrk")
-    options.dir.mkdir(parents=True, exist_ok=True)
-    run.build()
+    kind = run.prepare(["wrk"], options.dir)
     before = run.ticks()
     cells = {name: [] for name, _, _ in FORMS}
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
@@ -83,7 +77,7 @@ def main():
         held = "–" if group == 1 else "pass" if statistics.median(ratios) <= MOST else "FAIL"
         cpu_ms, rate = (statistics.median(cell[at] for cell in cells[name]) for at in (0, 1))
         rows.append([name, f"{cpu_ms:.1f}", f"{rate:,.0f}", run.spread(ratios), held])
-    print(run.machine_line(run.filesystem(options.dir.resolve()), before, run.ticks()) + "  ")
+    print(run.machine_line(kind, before, run.ticks()) + "  ")
     print(f"`python3 tests/bench/mapped.py`: {CONNECTIONS} connections, medians of rounds: {options.rounds}\n")
     print(run.table(["", "CPU ms per 1,000 alerts", "alerts/s", "ratio (lowest–highest)", f"≤ {MOST:g}"], rows))
     sys.exit(bool(run.problems or any(row[-1] == "FAIL" for row in rows)))

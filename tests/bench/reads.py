@@ -10,8 +10,6 @@ Lists are held to 20 ms at the 99th percentile, searches to 50 ms.
 
 import argparse
 import json
-import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -126,11 +124,7 @@ def main():
     parser.add_argument("--dir", type=Path, default=run.TARGET / "bench", help="on a real disk (target/bench)")
     parser.add_argument("--store", type=Path, help="one that an earlier run kept with this option")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if not shutil.which("wrk"):
-        sys.exit("wrk makes the load and is not installed: apt install wrk, or dnf install wrk")
-    options.dir.mkdir(parents=True, exist_ok=True)
-    run.build()
+    kind = run.prepare(["wrk"], options.dir)
     before = run.ticks()
     rows = []
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
@@ -155,7 +149,7 @@ def main():
                 say(" · ".join(rows[-1]))
             resident = server.resident_mib()
             run.stop_firebell(server, "reads")
-    print(run.machine_line(run.filesystem(options.dir.resolve()), before, run.ticks()) + "  ")
+    print(run.machine_line(kind, before, run.ticks()) + "  ")
     print(f"`python3 tests/bench/reads.py`: {options.rows:,} incidents, {options.open:,} not closed; {resident:.0f} MiB resident after all\n")
     print(run.table(["query", "items", "total", "p50 ms", "p99 ms", "held to", "result"], rows))
     sys.exit(bool(run.problems or any(row[-1] == "FAIL" for row in rows)))

@@ -449,6 +449,20 @@ def build():
         subprocess.run(["cargo", "build", "--release", "--locked", *what], cwd=ROOT, check=True)
 
 
+def prepare(tools, folder):
+    """What every benchmark begins with: the tools that it needs, a folder, and the release build."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended then, too
+    for tool in tools:
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is needed and not installed: apt install {tool}, or dnf install {tool}")
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = filesystem(folder.resolve())
+    if kind in ("tmpfs", "ramfs"):
+        sys.exit(f"{folder} is on {kind}, where a sync costs nothing: choose a disk with --dir")
+    build()
+    return kind
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=int, default=5, help="length of each load (5)")
@@ -475,14 +489,7 @@ def parse_options():
 
 def main():
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended then, too
-    if not shutil.which("wrk"):
-        sys.exit("wrk makes the load and is not installed: apt install wrk, or dnf install wrk")
-    options.dir.mkdir(parents=True, exist_ok=True)
-    kind = filesystem(options.dir.resolve())
-    if kind in ("tmpfs", "ramfs"):
-        sys.exit(f"{options.dir} is on {kind}, where a sync costs nothing: choose a disk with --dir")
-    build()
+    kind = prepare(["wrk"], options.dir)
     before = ticks()
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         folder = Path(folder).resolve()

@@ -46,6 +46,7 @@ mod protocol;
 mod rates;
 mod registry;
 mod reload;
+mod resume;
 mod retention;
 mod search;
 mod services;

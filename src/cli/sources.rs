@@ -44,7 +44,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Try {
-    /// A preset, or an integration of the configuration
+    /// An integration of the configuration, or a preset, which needs none
     name: String,
     /// The body; - for standard input
     file: PathBuf,
@@ -103,10 +103,10 @@ fn unknown(name: &str, integrations: &[Arc<Integration>]) -> Failure {
 }
 
 fn attempt(config: Option<&Path>, tried: &Try) -> Outcome {
-    // A configuration that is broken is a mistake; none at all is none, since presets need none.
     let config = match load(config) {
         Ok((_, config)) => Some(config),
-        Err(problems) if config.is_none() && problems.is_without_file() => None,
+        // A preset needs none.
+        Err(_) if presets::text(&tried.name).is_some() => None,
         Err(problems) => return Err(problems.into()),
     };
     let body = read(&tried.file)?;

@@ -60,12 +60,6 @@ impl Problems {
         Self { file: None, list: vec![Problem { position: Position::File, message: message.into() }] }
     }
 
-    /// Whether the problem is that there is no configuration.
-    #[must_use]
-    pub const fn is_without_file(&self) -> bool {
-        self.file.is_none()
-    }
-
     /// How many there are; at least one.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -64,6 +64,10 @@ fn a_body_on_disk_is_tried_on_a_preset_without_any_configuration() {
         assert_eq!(parsed["alerts"].as_array().unwrap().len(), count, "{stdout}");
     }
 
+    folder.write("config.toml", "listen = 1");
+    let (code, _, stderr) = run(&folder, &["try", "mine", &fixture("grafana/test.json")]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("config.toml:1:10: "), "{stderr}");
     let mut command = folder.firebell(&["sources", "try", "generic", "-"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{\"title\": \"Backup failed\"}").unwrap();

@@ -190,7 +190,11 @@ fn report(parsed: &Parsed) {
 fn say_alert(alert: &Alert, warnings: &[Warning]) {
     text::say("");
     let severity = text::in_severity_colour(severity_name(alert.severity), alert.severity, text::colours());
-    text::say(&format!("{severity}  {}  {}", alert.status.as_str(), clean(&alert.title)));
+    text::say(&format!(
+        "{severity}  {}  {}",
+        alert.status.as_str(),
+        clean(alert.title.as_deref().unwrap_or_default())
+    ));
     let metadata = crate::model::metadata::of_new(&alert.metadata);
     let fields = [
         ("service_id", Some(alert.service.as_str())),

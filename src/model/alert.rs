@@ -33,8 +33,9 @@ pub(super) const METADATA_VALUE_BYTES: usize = 1024;
 /// A valid alert. What is `None` was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// 1–200 characters.
-    pub title: String,
+    /// 1–200 characters. `None`: it only moves the status of the open incident that holds its key, and where there is
+    /// none it is ignored.
+    pub title: Option<String>,
     /// The id or alias of the service as it was sent; not looked up yet.
     pub service: String,
     /// At most 2000 characters.
@@ -86,7 +87,7 @@ impl Alert {
             fields.errors.extend(service.as_deref().and_then(check_service));
         }
         let warnings = fields.finish()?;
-        let (Some(title), Some(service)) = (title, service) else {
+        let (Some(_), Some(service)) = (&title, service) else {
             return Err(Error::internal("a required field is missing and no error says so"));
         };
         let status = status.unwrap_or(Status::New);

@@ -19,6 +19,9 @@ const HASH_CHARS: usize = 16;
 /// What a sender says, before it is made to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NativeAlert {
+    /// It only moves the status of the open incident that holds its key: nothing else of it counts, and it makes no
+    /// incident.
+    pub status_only: bool,
     /// What is wrong, in a few words.
     pub title: Option<String>,
     /// A service's id or alias.
@@ -56,7 +59,7 @@ impl NativeAlert {
         let mut warnings = self.warnings;
         let mut errors = Vec::new();
         let title = self.title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty());
-        if title.is_none() {
+        if title.is_none() && !self.status_only {
             errors.push(FieldError::new(
                 "title",
                 "required",
@@ -69,9 +72,10 @@ impl NativeAlert {
                 "is required, and nothing in the body gives one; set the integration's `default_service`";
             errors.push(FieldError::new("service_id", "required", message));
         }
-        let (Some(title), Some(service)) = (title, service) else { return Err(errors) };
+        let Some(service) = service.filter(|_| errors.is_empty()) else { return Err(errors) };
+        let title = title.filter(|_| !self.status_only);
         let alert = Alert {
-            title: shorten("title", title, TITLE.max, &mut warnings),
+            title: title.map(|title| shorten("title", title, TITLE.max, &mut warnings)),
             service,
             description: self
                 .description
@@ -212,7 +216,7 @@ mod tests {
             metadata: vec![("k".repeat(64), format!("\"{}\"", "v".repeat(1022)))],
             ..NativeAlert::default()
         });
-        assert_eq!((alert.title.as_str(), alert.service.as_str()), ("It burns", "web"));
+        assert_eq!((alert.title.as_deref(), alert.service.as_str()), (Some("It burns"), "web"));
         assert_eq!((alert.dedup_key.unwrap().len(), alert.status), (255, Status::New));
         assert_eq!(alert.source_url.as_deref(), Some("https://e.x/1"));
         assert_eq!(alert.metadata[0].1.as_ref().unwrap().len(), 1024);
@@ -282,5 +286,14 @@ mod tests {
             NativeAlert { title: Some("  ".into()), ..NativeAlert::default() }.fit(&none).unwrap_err();
         let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["title", "service_id"]);
+    }
+
+    #[test]
+    fn what_only_moves_a_status_needs_no_title_and_has_none() {
+        for title in [None, Some("It burns".to_owned())] {
+            let native = NativeAlert { status_only: true, title, ..NativeAlert::default() };
+            let (alert, warnings) = native.fit(&services()).unwrap();
+            assert_eq!((alert.title, alert.service.as_str(), warnings.len()), (None, "SER-1", 0));
+        }
     }
 }

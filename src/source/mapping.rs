@@ -127,6 +127,7 @@ impl Mapping {
         let status = status.and_then(|name| reading.status(&name));
         let severity = reading.text("severity", self.severity.as_ref());
         NativeAlert {
+            status_only: false,
             title: reading.text("title", self.title.as_ref()),
             service: reading.text("service_id", self.service_id.as_ref()).map(|text| text.trim().to_owned()),
             description: reading.text("description", self.description.as_ref()),

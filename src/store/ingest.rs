@@ -9,6 +9,8 @@
 //! | held, open | resolved | resolves |
 //! | held, resolved | not resolved | re-opens (under `after_resolve = "new"` a resolved incident holds nothing) |
 //! | held, resolved | resolved | updates or repeats |
+//!
+//! An alert without a title only moves the status of an open incident, and is ignored where the table says otherwise.
 
 use std::sync::Arc;
 
@@ -106,6 +108,7 @@ fn alert_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) -
         holder = None;
     }
     match holder {
+        Some(Holder { status: Status::Resolved, .. }) if alert.title.is_none() => Ok(ignored(placed)),
         Some(holder) => update_tx(tx, body, placed, holder),
         None if alert.status == Status::Resolved
             && body.integration.on_unknown_resolve == OnUnknownResolve::Ignore =>
@@ -155,6 +158,7 @@ fn find_holder_tx(tx: &Tx<'_>, integration: i64, key: &str) -> rusqlite::Result<
 
 fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) -> Result<Report, Failure> {
     let alert = &placed.alert;
+    let Some(title) = &alert.title else { return Ok(ignored(placed)) };
     // First of all, since a refusal must not have written anything.
     let (service, default_severity) = match &placed.place {
         Ok((service, severity)) => (service, *severity),
@@ -180,7 +184,7 @@ fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) 
         tx.now_ms,
         minute_of(tx.now_ms),
         resolved.then_some(tx.now_ms),
-        alert.title,
+        title,
         alert.dedup_key,
         alert.description,
         alert.source_url,
@@ -266,6 +270,7 @@ fn apply_tx(
         change("status", quoted(holder.status.as_str()), quoted(status.as_str()));
         holder.status = status;
     }
+    let Some(title) = &alert.title else { return Ok(changes) };
     let kept = holder.kept;
     let mut may_set = |field: Settable| {
         let free = kept & field.bit() == 0;
@@ -275,9 +280,9 @@ fn apply_tx(
         free
     };
     let mut text_changed = false;
-    if alert.title != holder.title && may_set(Settable::Title) {
-        change("title", quoted(&holder.title), quoted(&alert.title));
-        holder.title.clone_from(&alert.title);
+    if *title != holder.title && may_set(Settable::Title) {
+        change("title", quoted(&holder.title), quoted(title));
+        holder.title.clone_from(title);
         text_changed = true;
     }
     if alert.description.is_some()

@@ -13,7 +13,7 @@
 //!
 //! # A webhook, start to finish
 //! [`server`] reads a request's head and gives it an id; [`handler`] finds its [`route`] and, by the routing key, its
-//! integration in the [`registry`]; [`server`] reads the body; [`handler`] checks the signature; [`source`] turns bytes
+//! integration in the [`registry`] (PagerDuty's key is in the body); [`server`] reads the body; [`handler`] checks the signature; [`source`] turns bytes
 //! into alerts, which [`model`] validates; [`store`] queues them for the writer, which runs all that wait in one
 //! transaction and answers after COMMIT; [`source`] words the outcome and [`reply`] puts it in its envelope.
 //! [`handler`] tells those who watch what was committed.

@@ -1,5 +1,7 @@
 //! The envelope: how answers and refusals are written. Every body that Firebell's own API sends is made here.
 
+mod dialect;
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -10,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::clock::rfc3339;
 use crate::error::{Details, Error, Kind};
 use crate::json::{push_quoted, quoted};
+use crate::route::Dialect;
 
 /// A success, before it has its envelope.
 #[derive(Debug)]
@@ -105,8 +108,11 @@ pub fn stream(stream: Stream) -> Reply {
 /// Puts a success in its envelope, if it is to have one.
 #[must_use]
 pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
+    let mut headers = common_headers();
+    if answer.replayed {
+        headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
+    }
     if let Some(content_type) = answer.content_type {
-        let mut headers = common_headers();
         headers[0].1 = HeaderValue::from_static(content_type);
         return Reply { status: answer.status, headers, body: Body::Whole(answer.data.clone().into()) };
     }
@@ -114,20 +120,18 @@ pub fn success(answer: &Answer, request_id: &str, now_ms: i64) -> Reply {
     body.push_str("{\"success\":true,\"data\":");
     body.push_str(&answer.data);
     push_meta(&mut body, request_id, now_ms);
-    let mut headers = common_headers();
-    if answer.replayed {
-        headers.push((HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true")));
-    }
     Reply { status: answer.status, headers, body: Body::Whole(body.into()) }
 }
 
-/// Puts a refusal in its envelope.
+/// Says a refusal in a dialect.
 #[must_use]
-pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
-    let details = details_json(&error.details);
-    let (code, message) = (error.kind.code(), quoted(&error.message));
-    let mut body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}}");
-    push_meta(&mut body, request_id, now_ms);
+pub fn failure(error: &Error, dialect: Dialect, request_id: &str, now_ms: i64) -> Reply {
+    let (status, body) = match dialect {
+        Dialect::Firebell => (error.kind.status(), enveloped(error, request_id, now_ms)),
+        Dialect::PagerDuty => dialect::pagerduty(error),
+        Dialect::Ntfy => dialect::ntfy(error),
+        Dialect::Gotify => dialect::gotify(error),
+    };
     let mut headers = common_headers();
     if let Some(seconds) = error.retry_after_s {
         headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
@@ -140,7 +144,16 @@ pub fn failure(error: &Error, request_id: &str, now_ms: i64) -> Reply {
     if error.kind == Kind::Unauthenticated {
         headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     }
-    Reply { status: error.kind.status(), headers, body: Body::Whole(body.into()) }
+    Reply { status, headers, body: Body::Whole(body.into()) }
+}
+
+/// A refusal in our own envelope.
+fn enveloped(error: &Error, request_id: &str, now_ms: i64) -> String {
+    let details = details_json(&error.details);
+    let (code, message) = (error.kind.code(), quoted(&error.message));
+    let mut body = format!("{{\"error\":{{\"code\":\"{code}\",\"message\":{message},\"details\":{details}}}");
+    push_meta(&mut body, request_id, now_ms);
+    body
 }
 
 /// `error.details`, its members in the contract's order.

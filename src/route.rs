@@ -11,6 +11,12 @@ use crate::error::{Details, Error, Kind};
 #[allow(missing_docs, reason = "the table below says it")]
 pub enum Route {
     Webhook,
+    PagerDuty,
+    PagerDutyChange,
+    Ntfy,
+    Gotify,
+    GotifyVersion,
+    GotifyHealth,
     AuthVerify,
     Incidents,
     Incident,
@@ -31,9 +37,18 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-pub const TABLE: [(&str, &str, Route); 20] = [
+pub const TABLE: [(&str, &str, Route); 29] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
+    ("POST", "/v2/enqueue", Route::PagerDuty),
+    ("POST", "/v2/change/enqueue", Route::PagerDutyChange),
+    ("POST", "/ntfy/{routing_key}", Route::Ntfy),
+    ("PUT", "/ntfy/{routing_key}", Route::Ntfy),
+    ("POST", "/ntfy/{routing_key}/{topic}", Route::Ntfy),
+    ("PUT", "/ntfy/{routing_key}/{topic}", Route::Ntfy),
+    ("POST", "/message", Route::Gotify),
+    ("GET", "/version", Route::GotifyVersion),
+    ("GET", "/health", Route::GotifyHealth),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
     ("GET", "/api/v1/incidents", Route::Incidents),
     // Before the numbers, none of which is called like that.
@@ -55,6 +70,41 @@ pub const TABLE: [(&str, &str, Route); 20] = [
     ("GET", "/metrics", Route::Metrics),
     ("GET", "/openapi.json", Route::Openapi),
 ];
+
+/// In whose words a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is a product")]
+pub enum Dialect {
+    Firebell,
+    PagerDuty,
+    Ntfy,
+    Gotify,
+}
+
+impl Dialect {
+    /// The dialect of a path, whether it leads somewhere or not: a sender that has its URL slightly wrong should
+    /// understand that.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        match path.split('/').nth(1) {
+            Some("v2") => Self::PagerDuty,
+            Some("ntfy") => Self::Ntfy,
+            Some("message" | "version" | "health") => Self::Gotify,
+            _ => Self::Firebell,
+        }
+    }
+
+    /// Where its senders post.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Firebell => "/webhooks/{routing_key}",
+            Self::PagerDuty => "/v2/enqueue",
+            Self::Ntfy => "/ntfy/{routing_key}",
+            Self::Gotify => "/message",
+        }
+    }
+}
 
 /// A URL that leads somewhere.
 #[derive(Debug, PartialEq, Eq)]
@@ -138,6 +188,16 @@ mod tests {
         ] {
             assert_eq!(find("POST", path).unwrap_err().kind, Kind::NotFound, "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_has_the_dialect_of_its_senders() {
+        for dialect in [Dialect::Firebell, Dialect::PagerDuty, Dialect::Ntfy, Dialect::Gotify] {
+            assert_eq!(Dialect::of(dialect.path()), dialect);
+            assert!(TABLE.iter().any(|(method, path, _)| (*method, *path) == ("POST", dialect.path())));
+        }
+        assert_eq!([Dialect::of("/ntfy/a/b/c"), Dialect::of("/message/")], [Dialect::Ntfy, Dialect::Gotify]);
+        assert_eq!([Dialect::of("/"), Dialect::of("*")], [Dialect::Firebell; 2]);
     }
 
     #[test]

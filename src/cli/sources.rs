@@ -111,7 +111,7 @@ fn attempt(config: Option<&Path>, tried: &Try) -> Outcome {
     };
     let body = read(&tried.file)?;
     let headers = headers(&tried.header)?;
-    let request = Request { body: &body, headers: &headers, query: tried.query.as_deref() };
+    let request = Request { body: &body, headers: &headers, query: tried.query.as_deref(), topic: None };
     let parsed = parse(config.as_ref(), &tried.name, &request)?;
     match parsed {
         Ok(parsed) if tried.json => text::say(&to_json(&parsed).to_string()),

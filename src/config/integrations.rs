@@ -13,7 +13,7 @@ use crate::registry::{
     AfterResolve, Integration, OnUnknownResolve, PLACEHOLDER_KEY, Protection, Registry, ServiceProblem,
     SignatureScheme,
 };
-use crate::source::{Mapping, Source};
+use crate::source::{Mapping, Source, pagerduty};
 
 impl Resolver<'_, '_> {
     pub(super) fn integrations(
@@ -27,8 +27,9 @@ impl Resolver<'_, '_> {
         let mut integrations = Vec::new();
         for mut raw in raw {
             let label = label(raw.name.as_ref());
-            let keys =
-                self.routing_keys(std::mem::take(&mut raw.routing_keys), &label, &mut keys_in_use, listen);
+            let for_pagerduty = raw.source.as_ref().is_some_and(|source| source.value == "pagerduty");
+            let keys = std::mem::take(&mut raw.routing_keys);
+            let keys = self.routing_keys(keys, for_pagerduty, &label, &mut keys_in_use, listen);
             let source = raw.source.take().and_then(|source| self.source(&source, &mut raw, &label));
             let scheme = raw.signature.or(source.as_ref().map(|(_, scheme)| *scheme)).unwrap_or_default();
             let protection = self.protection(&mut raw, scheme, &label);
@@ -62,19 +63,29 @@ impl Resolver<'_, '_> {
         label: &str,
     ) -> Option<(Source, SignatureScheme)> {
         let own = raw.mapping.take();
-        if name.value == "custom" {
-            if let Some(own) = own {
-                let message = "`integrations.mapping` says nothing to `source = \"custom\"`; presets and \"mapping\" have one";
-                self.problems.report(&own.place, message);
-            }
-            return Some((Source::Custom, SignatureScheme::default()));
+        let fixed = match name.value {
+            "custom" => Some(Source::Custom),
+            "pagerduty" => Some(Source::PagerDuty),
+            "ntfy" => Some(Source::Ntfy(Arc::new(raw.messages.clone()))),
+            "gotify" => Some(Source::Gotify(Arc::new(raw.messages.clone()))),
+            _ => None,
+        };
+        if let (Some(_), Some(own)) = (&fixed, &own) {
+            let message = format!(
+                "`integrations.mapping` says nothing to `source = \"{}\"`; presets and \"mapping\" have one",
+                name.value
+            );
+            self.problems.report(&own.place, message);
         }
-        if raw.default_service.is_none() {
+        if name.value != "custom" && raw.default_service.is_none() {
             let message = format!(
                 "`integrations.default_service` is missing in `{label}`: alerts of `{}` that name no service need one",
                 name.value
             );
             self.problems.report(&name.place, message);
+        }
+        if let Some(fixed) = fixed {
+            return Some((fixed, SignatureScheme::default()));
         }
         let (shipped, scheme) = match Preset::named(name.value) {
             Some(Ok(preset)) => (preset.mapping, preset.signature),
@@ -151,6 +162,7 @@ impl Resolver<'_, '_> {
     fn routing_keys(
         &mut self,
         raw: Vec<At<RawSecret>>,
+        for_pagerduty: bool,
         label: &str,
         in_use: &mut Unique,
         listen: SocketAddr,
@@ -162,7 +174,13 @@ impl Resolver<'_, '_> {
             let text = key.expose();
             let fits = (16..=128).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-            if !fits {
+            if for_pagerduty && !pagerduty::is_routing_key(text) {
+                let message = format!(
+                    "{what} must be 32 of the characters A-Z, a-z and 0-9, which is all that PagerDuty's senders take; \
+                     `openssl rand -hex 16` makes one"
+                );
+                self.problems.report(&place, message);
+            } else if !fits {
                 let message = format!(
                     "{what} must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` \
                      makes one"
@@ -216,6 +234,10 @@ const fn resolve_rules(source: &Source) -> (AfterResolve, OnUnknownResolve) {
     match source {
         // The contract: every POST to the custom webhook is an incident.
         Source::Custom => (AfterResolve::Reopen, OnUnknownResolve::Create),
-        Source::Mapping(_) => (AfterResolve::Reopen, OnUnknownResolve::Ignore),
+        Source::Mapping(_) | Source::Ntfy(_) | Source::Gotify(_) => {
+            (AfterResolve::Reopen, OnUnknownResolve::Ignore)
+        }
+        // A trigger after a resolve is another incident to PagerDuty.
+        Source::PagerDuty => (AfterResolve::New, OnUnknownResolve::Ignore),
     }
 }

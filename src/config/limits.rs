@@ -18,6 +18,8 @@ pub struct Limits {
     pub readers: u32,
     /// Bytes of a custom webhook's body, and of any other that is one alert.
     pub custom_body_bytes: usize,
+    /// Bytes of an event of PagerDuty's.
+    pub pagerduty_body_bytes: usize,
     /// Bytes of a body that may hold many alerts.
     pub group_body_bytes: usize,
     /// Bytes of an API request's body.
@@ -55,6 +57,7 @@ impl Limits {
             batch: section.or("batch", 256, integer(1..=4096)),
             readers: section.or("readers", 4, integer(1..=64)),
             custom_body_bytes: section.or("custom_body_bytes", 262_144, integer(BODY_MIN..=BODY_MAX)),
+            pagerduty_body_bytes: section.or("pagerduty_body_bytes", 524_288, integer(BODY_MIN..=BODY_MAX)),
             group_body_bytes: section.or("group_body_bytes", 4 << 20, integer(BODY_MIN..=BODY_MAX)),
             api_body_bytes: section.or("api_body_bytes", 131_072, integer(BODY_MIN..=BODY_MAX)),
             header_timeout: section.or("header_timeout", Duration::from_secs(30), timeout()),

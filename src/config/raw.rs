@@ -20,7 +20,7 @@ use super::value::{
 use super::{Log, StoreConfig};
 use crate::model::Severity;
 use crate::registry::{AfterResolve, OnUnknownResolve, Scope, SignatureScheme};
-use crate::source::{Mapping, presets};
+use crate::source::{Dedup, Mapping, MessageRules, presets};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -69,6 +69,7 @@ pub(super) struct RawIntegration {
     pub(super) default_severity: Option<Severity>,
     pub(super) after_resolve: Option<AfterResolve>,
     pub(super) on_unknown_resolve: Option<OnUnknownResolve>,
+    pub(super) messages: MessageRules,
     pub(super) formerly: Vec<At<String>>,
     pub(super) rate_per_minute: u32,
 }
@@ -150,14 +151,34 @@ fn read_integration(integration: &mut Section<'_, '_>) -> RawIntegration {
                 choice(&[OnUnknownResolve::Create, OnUnknownResolve::Ignore], on_unknown_resolve),
             )
             .map(|at| at.value),
+        messages: read_message_rules(integration),
         formerly: integration.list("formerly", name),
         rate_per_minute: integration.or("rate_per_minute", 0, integer(0..=1_000_000)),
     }
 }
 
+fn read_message_rules(integration: &mut Section<'_, '_>) -> MessageRules {
+    let dedup = |value| match value {
+        Dedup::Title => "title",
+        Dedup::None => "none",
+    };
+    let mut texts = |name, default: &[&str]| {
+        let list = integration.optional_list(name, short(200));
+        list.map_or_else(|| default.iter().map(ToString::to_string).collect(), values)
+    };
+    MessageRules {
+        resolve_tags: texts("resolve_tags", &MessageRules::RESOLVE_TAGS),
+        resolve_prefixes: texts("resolve_prefixes", &MessageRules::RESOLVE_PREFIXES),
+        dedup: integration.or("dedup", Dedup::default(), choice(&[Dedup::Title, Dedup::None], dedup)),
+    }
+}
+
 /// What `source` may be: a kind, or a preset.
 fn source_names() -> Vec<&'static str> {
-    ["custom", "mapping"].into_iter().chain(presets::ALL.map(|(name, _)| name)).collect()
+    ["custom", "mapping", "pagerduty", "ntfy", "gotify"]
+        .into_iter()
+        .chain(presets::ALL.map(|(name, _)| name))
+        .collect()
 }
 
 fn read_token(token: &mut Section<'_, '_>) -> RawToken {

@@ -116,6 +116,16 @@ impl<'s, 'a> Section<'s, 'a> {
             .collect()
     }
 
+    /// The same; `None` if it is absent.
+    pub(super) fn optional_list<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Option<Vec<At<T>>> {
+        let list = self.list(name, parse);
+        self.has(name).then_some(list)
+    }
+
     /// The same; that nothing is in it is a problem, and `why` says what it is needed for.
     pub(super) fn filled_list<T>(
         &mut self,

@@ -73,7 +73,7 @@ config.toml:15:19: `services.aliases` must be a string, not an integer
 config.toml:18:6: service id or alias `web` is already taken on line 15
 config.toml:20:20: `services.default_severity` must be one of: SEV0, SEV1, SEV2, SEV3, SEV4
 config.toml:23:8: `integrations.name` must be 1 to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`
-config.toml:24:10: `integrations.source` must be one of: custom, mapping, alertmanager, aws-sns, datadog, gatus, generic, github-actions, grafana, healthchecks, netdata, proxmox, sentry, uptime-kuma, zabbix; did you mean `custom`?
+config.toml:24:10: `integrations.source` must be one of: custom, mapping, pagerduty, ntfy, gotify, alertmanager, aws-sns, datadog, gatus, generic, github-actions, grafana, healthchecks, netdata, proxmox, sentry, uptime-kuma, zabbix; did you mean `custom`?
 config.toml:25:16: `integrations.routing_keys` is empty; without a key nobody can call it
 config.toml:30:17: a routing key of integration `b` must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` makes one
 config.toml:30:50: a routing key of integration `b` is already a key of `b`, line 30
@@ -105,6 +105,7 @@ fn single_mistakes() {
     let token = |name: &str, secret: &str| {
         format!("[[tokens]]\nname = \"{name}\"\ntoken = \"{secret}\"\nscopes = [\"services:read\"]\n")
     };
+    let active = "[[services]]\nid = \"SER-1\"\nname = \"Web\"\n";
     let service = "[[services]]\nid = \"SER-1\"\nname = \"Old\"\nactive = false\n";
     let cases = [
         ("[services]\nid = \"a\"".into(), "1:1: `services` must be one table or more: `[[services]]`"),
@@ -139,6 +140,24 @@ fn single_mistakes() {
         (
             token("system", KEY),
             "2:8: token name `system` would pass for Firebell itself in timelines; choose another",
+        ),
+        (
+            (active.to_owned()
+                + &integration(
+                    "a",
+                    "default_service = \"SER-1\"\nrouting_keys = [\"0123456789abcdef-0123456789abcde\"]",
+                ))
+                .replace("custom", "pagerduty"),
+            "8:17: a routing key of integration `a` must be 32 of the characters A-Z, a-z and 0-9, which is all that PagerDuty's senders take; `openssl rand -hex 16` makes one",
+        ),
+        (
+            (integration("a", &keys)).replace("custom", "ntfy"),
+            "3:10: `integrations.default_service` is missing in `a`: alerts of `ntfy` that name no service need one",
+        ),
+        (
+            (active.to_owned() + &integration("a", &keys)).replace("custom", "gotify")
+                + "default_service = \"SER-1\"\nmapping.title = \"payload.a\"",
+            "9:1: `integrations.mapping` says nothing to `source = \"gotify\"`; presets and \"mapping\" have one",
         ),
         (
             "listen = \"0.0.0.0:80\"".into(),

@@ -4,6 +4,7 @@
 mod access;
 mod edits;
 mod export;
+mod gotify;
 mod incidents;
 mod list_query;
 mod ops;
@@ -35,6 +36,7 @@ use crate::outbound::Outbound;
 use crate::registry::{Integration, Scope};
 use crate::reply::Said;
 use crate::route::{self, Route};
+use crate::source::pagerduty;
 use crate::store::Store;
 use access::Caller;
 use rate::{RateLimits, SenderKind};
@@ -199,6 +201,18 @@ impl Handler {
                 let limit = if group { limits.group_body_bytes } else { limits.custom_body_bytes };
                 (Who::Integration(integration), Some(limit))
             }
+            // The key is in the body; `identify` goes on from there.
+            Route::PagerDuty | Route::PagerDutyChange => (Who::Anyone, Some(limits.pagerduty_body_bytes)),
+            Route::Ntfy => {
+                let key = found.parameters.first().map_or("", |key| key);
+                let integration = webhook::authenticate(&live, key, head)?;
+                (Who::Integration(integration), Some(limits.custom_body_bytes))
+            }
+            Route::Gotify => {
+                let key = gotify::token(head).unwrap_or_default();
+                let integration = webhook::authenticate(&live, &key, head)?;
+                (Who::Integration(integration), Some(limits.custom_body_bytes))
+            }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             Route::Incidents
             | Route::Incident
@@ -218,17 +232,37 @@ impl Handler {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
-            Route::Healthz | Route::Readyz => (Who::Anyone, None),
+            Route::Healthz | Route::Readyz | Route::GotifyVersion | Route::GotifyHealth => {
+                (Who::Anyone, None)
+            }
             Route::Metrics | Route::Openapi => (Who::Caller(access::authorize_operator(&live, head)?), None),
         };
         let who = seen.who.insert(who).clone();
         self.check_rate(&who)?;
-        // A webhook's only one is its key, which is not kept beyond this point.
-        let parameters = match &who {
-            Who::Integration(_) => Vec::new(),
-            _ => found.parameters.into_iter().map(Into::into).collect(),
-        };
+        // A webhook's first one is its key, which is not kept beyond this point.
+        let keys = usize::from(matches!(who, Who::Integration(_)));
+        let parameters = found.parameters.into_iter().skip(keys).map(Into::into).collect();
         Ok(Admitted { route: found.route, parameters, who, body_limit, live })
+    }
+
+    /// Finds out whom a request comes from that says so in its body, and checks what [`Self::admit`] could not.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn identify(
+        &self,
+        admitted: &mut Admitted,
+        head: &Parts,
+        body: &[u8],
+        seen: &mut Seen,
+    ) -> Result<(), Error> {
+        if !matches!(admitted.route, Route::PagerDuty | Route::PagerDutyChange) {
+            return Ok(());
+        }
+        let key = pagerduty::routing_key(body, admitted.route == Route::PagerDutyChange)?;
+        let who = Who::Integration(webhook::authenticate(&admitted.live, &key, head)?);
+        admitted.who = seen.who.insert(who).clone();
+        self.check_rate(&admitted.who)
     }
 
     fn check_rate(&self, who: &Who) -> Result<(), Error> {
@@ -256,7 +290,12 @@ impl Handler {
         body: &Bytes,
     ) -> Result<Said, Error> {
         let answer = match admitted.route {
-            Route::Webhook => self.receive(admitted, head, body).await,
+            Route::Webhook | Route::PagerDuty | Route::Ntfy | Route::Gotify => {
+                self.receive(admitted, head, body).await
+            }
+            Route::PagerDutyChange => self.receive_change(admitted, head, body),
+            Route::GotifyVersion => Ok(gotify::version()),
+            Route::GotifyHealth => self.readyz().await.map(|_| gotify::healthy()),
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Incident => self.show_incident(admitted).await,

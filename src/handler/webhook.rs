@@ -15,7 +15,8 @@ use crate::error::{Error, FieldError, Kind};
 use crate::model::{Alert, Outcome, Services, Warning};
 use crate::registry::{Integration, PLACEHOLDER_KEY, Registry, SignatureScheme};
 use crate::reply::Answer;
-use crate::source::{Parsed, Received, Request, Source};
+use crate::route::Dialect;
+use crate::source::{Parsed, Received, Request, Source, pagerduty};
 use crate::store::{IdempotencyKey, Ingest, Placed};
 
 /// Bodies of more bytes may take a mapping longer than others should wait: the empty objects that fit into this many are
@@ -31,6 +32,14 @@ pub fn authenticate(live: &Live, key: &str, head: &Parts) -> Result<Arc<Integrat
         let message = "no integration has this routing key; they are the `routing_keys` of the configuration";
         return Err(Error::new(Kind::UnknownRoutingKey, message));
     };
+    let wanted = integration.source.dialect();
+    if wanted != Dialect::of(head.uri.path()) {
+        let message = format!(
+            "this routing key is one of an integration whose senders post to {}; the configuration's `source` says so",
+            wanted.path()
+        );
+        return Err(Error::new(Kind::UnknownRoutingKey, message));
+    }
     // Everybody knows the placeholder, so anybody on a network, and any web page, could post with it.
     if key == PLACEHOLDER_KEY {
         access::check_origin(live, &head.headers)?;
@@ -51,18 +60,15 @@ impl Handler {
         head: &Parts,
         body: &Bytes,
     ) -> Result<Answer, Error> {
-        let Who::Integration(integration) = &admitted.who else {
-            return Err(Error::internal("a webhook was admitted without an integration"));
-        };
-        signature::check_authorization(&integration.protection, &head.headers)?;
-        signature::verify(&integration.protection, &head.headers, body, self.now_ms())?;
+        let integration = self.check_sender(admitted, head, body)?;
         let by_sns = integration.protection.scheme == SignatureScheme::Sns;
         if by_sns {
             self.verify_sns(body).await?;
         }
         check_encoding(&head.headers)?;
         let registry = &admitted.live.config.registry;
-        let Parsed { alerts, ignored } = parse(&admitted.live, integration, head, body).await?;
+        let topic = admitted.parameters.first().map(String::as_str);
+        let Parsed { alerts, ignored, echo } = parse(&admitted.live, integration, head, topic, body).await?;
         let dry_run = dry_run(head)?;
         if by_sns && !dry_run {
             self.confirm_sns(body).await?;
@@ -91,8 +97,36 @@ impl Handler {
         if wrote && !dry_run && !replayed {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
-        let received = Received { reports, ignored, replayed, dry_run };
+        let received = Received { reports, ignored, replayed, dry_run, echo, now_ms: self.now_ms() };
         integration.source.answer(&received, &admitted.live.public_url)
+    }
+
+    /// A change event of PagerDuty's: it tells what was done, and makes no incident.
+    pub(super) fn receive_change(
+        &self,
+        admitted: &Admitted,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Result<Answer, Error> {
+        self.check_sender(admitted, head, body)?;
+        check_encoding(&head.headers)?;
+        pagerduty::check_change(body)?;
+        Ok(pagerduty::change_answer())
+    }
+
+    /// What a request whose key is known must prove besides.
+    fn check_sender<'a>(
+        &self,
+        admitted: &'a Admitted,
+        head: &Parts,
+        body: &Bytes,
+    ) -> Result<&'a Arc<Integration>, Error> {
+        let Who::Integration(integration) = &admitted.who else {
+            return Err(Error::internal("a webhook was admitted without an integration"));
+        };
+        signature::check_authorization(&integration.protection, &head.headers)?;
+        signature::verify(&integration.protection, &head.headers, body, self.now_ms())?;
+        Ok(integration)
     }
 }
 
@@ -114,31 +148,28 @@ async fn parse(
     live: &Arc<Live>,
     integration: &Arc<Integration>,
     head: &Parts,
+    topic: Option<&str>,
     body: &Bytes,
 ) -> Result<Parsed, Error> {
-    if body.len() <= LARGE_BODY_BYTES || integration.source == Source::Custom {
-        return parse_now(&live.config.registry, integration, &head.headers, head.uri.query(), body);
+    if body.len() <= LARGE_BODY_BYTES || !matches!(integration.source, Source::Mapping(_)) {
+        let request = Request { body, headers: &head.headers, query: head.uri.query(), topic };
+        return parse_now(&live.config.registry, integration, &request);
     }
     let (live, integration, body) = (Arc::clone(live), Arc::clone(integration), body.clone());
     let (headers, query) = (head.headers.clone(), head.uri.query().map(str::to_owned));
     let task = tokio::task::spawn_blocking(move || {
-        parse_now(&live.config.registry, &integration, &headers, query.as_deref(), &body)
+        let request = Request { body: &body, headers: &headers, query: query.as_deref(), topic: None };
+        parse_now(&live.config.registry, &integration, &request)
     });
     task.await.map_err(Error::internal)?
 }
 
-fn parse_now(
-    registry: &Registry,
-    integration: &Integration,
-    headers: &HeaderMap,
-    query: Option<&str>,
-    body: &[u8],
-) -> Result<Parsed, Error> {
+fn parse_now(registry: &Registry, integration: &Integration, request: &Request<'_>) -> Result<Parsed, Error> {
     let services = Services {
         problem: &|service| registry.find_service(service).err(),
         default: integration.default_service.as_deref(),
     };
-    integration.source.parse(&Request { body, headers, query }, &services)
+    integration.source.parse(request, &services)
 }
 
 /// Only plain bodies: a limit on compressed bytes would be none.

@@ -30,6 +30,7 @@ use crate::config::Limits;
 use crate::error::{Error, Kind};
 use crate::handler::Handler;
 use crate::reply::{self, Reply, Said};
+use crate::route::Dialect;
 use log::{Completion, RequestLog};
 use outgoing::Outgoing;
 use request_id::RequestIds;
@@ -172,7 +173,10 @@ impl Server {
         let (reply, error) = match result {
             Ok(Said::Answer(answer)) => (reply::success(&answer, &completion.request_id, now_ms), None),
             Ok(Said::Stream(stream)) => (reply::stream(stream), None),
-            Err(error) => (reply::failure(&error, &completion.request_id, now_ms), Some(error)),
+            Err(error) => (
+                reply::failure(&error, Dialect::of(head.uri.path()), &completion.request_id, now_ms),
+                Some(error),
+            ),
         };
         completion.done(&head, reply.status, error.as_ref(), now_ms);
         respond(reply, &completion.request_id, last || completion.body_left)
@@ -184,7 +188,7 @@ impl Server {
         mut incoming: Incoming,
         completion: &mut Completion<'_>,
     ) -> Result<Said, Error> {
-        let admitted = match self.handler.admit(head, &mut completion.seen) {
+        let mut admitted = match self.handler.admit(head, &mut completion.seen) {
             Ok(admitted) => admitted,
             Err(error) => {
                 completion.body_left = !body::discard(head, &mut incoming).await;
@@ -196,7 +200,10 @@ impl Server {
             Some(limit_bytes) => body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await,
         };
         match body {
-            Ok(body) => self.handler.run(&admitted, head, &body).await,
+            Ok(body) => {
+                self.handler.identify(&mut admitted, head, &body, &mut completion.seen)?;
+                self.handler.run(&admitted, head, &body).await
+            }
             Err(error) => {
                 // What is too large is on its way; what is late or broken off would only be waited for in vain.
                 let on_its_way = error.kind == Kind::PayloadTooLarge;

@@ -1,8 +1,15 @@
-//! What senders speak: bytes in, alerts out, and the answer in their own dialect. Pure.
+//! What senders speak: bytes in, alerts out, and the answer in their own dialect. Pure, but for the keys that
+//! PagerDuty's senders want made.
 
 mod custom;
+mod encoded_word;
 mod expression;
+mod form;
+mod gotify;
 mod mapping;
+mod message;
+mod ntfy;
+pub mod pagerduty;
 pub mod presets;
 mod report;
 
@@ -12,10 +19,12 @@ use http::HeaderMap;
 
 pub use expression::Expression;
 pub use mapping::Mapping;
+pub use message::{Dedup, MessageRules};
 
 use crate::error::Error;
 use crate::model::{Alert, AlertLimits, Report, Services, Warning};
 use crate::reply::Answer;
+use crate::route::Dialect;
 
 /// The format that an integration's sender speaks. The matches over it are the index of what exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +33,12 @@ pub enum Source {
     Custom,
     /// Any JSON, read by expressions.
     Mapping(Arc<Mapping>),
+    /// PagerDuty's Events API v2.
+    PagerDuty,
+    /// What is published to an ntfy server.
+    Ntfy(Arc<MessageRules>),
+    /// Messages to a Gotify server.
+    Gotify(Arc<MessageRules>),
 }
 
 /// A request whose sender is known.
@@ -35,6 +50,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     /// What is behind the `?` of its URL.
     pub query: Option<&'a str>,
+    /// What is behind the routing key in its path.
+    pub topic: Option<&'a str>,
 }
 
 /// What a body says.
@@ -44,6 +61,8 @@ pub struct Parsed {
     pub alerts: Vec<(Alert, Vec<Warning>)>,
     /// Parts of it that are no alerts.
     pub ignored: usize,
+    /// What the answer repeats of it, as members of a JSON object; for senders that want that.
+    pub echo: String,
 }
 
 /// What became of a body, for its sender.
@@ -57,6 +76,10 @@ pub struct Received {
     pub replayed: bool,
     /// Nothing was kept.
     pub dry_run: bool,
+    /// What the answer repeats of the body.
+    pub echo: String,
+    /// When.
+    pub now_ms: i64,
 }
 
 impl Source {
@@ -66,6 +89,9 @@ impl Source {
         match self {
             Self::Custom => "custom",
             Self::Mapping(mapping) => mapping.name,
+            Self::PagerDuty => "pagerduty",
+            Self::Ntfy(_) => "ntfy",
+            Self::Gotify(_) => "gotify",
         }
     }
 
@@ -77,9 +103,12 @@ impl Source {
         match self {
             Self::Custom => {
                 let alert = custom::parse(request.body, services)?;
-                Ok(Parsed { alerts: vec![alert], ignored: 0 })
+                Ok(Parsed { alerts: vec![alert], ..Parsed::default() })
             }
             Self::Mapping(mapping) => mapping.parse(request, services),
+            Self::PagerDuty => pagerduty::parse(request.body, services),
+            Self::Ntfy(rules) => ntfy::parse(rules, request, services),
+            Self::Gotify(rules) => gotify::parse(rules, request, services),
         }
     }
 
@@ -88,7 +117,18 @@ impl Source {
     pub const fn limits(&self) -> AlertLimits {
         match self {
             Self::Custom => AlertLimits::CUSTOM,
-            Self::Mapping(_) => AlertLimits::NATIVE,
+            Self::Mapping(_) | Self::PagerDuty | Self::Ntfy(_) | Self::Gotify(_) => AlertLimits::NATIVE,
+        }
+    }
+
+    /// What its senders speak, which says where they post.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Custom | Self::Mapping(_) => Dialect::Firebell,
+            Self::PagerDuty => Dialect::PagerDuty,
+            Self::Ntfy(_) => Dialect::Ntfy,
+            Self::Gotify(_) => Dialect::Gotify,
         }
     }
 
@@ -100,6 +140,9 @@ impl Source {
         match self {
             Self::Custom => report::single(received, public_url),
             Self::Mapping(_) => report::list(received, public_url),
+            Self::PagerDuty => pagerduty::answer(received),
+            Self::Ntfy(_) => Ok(ntfy::answer(received)),
+            Self::Gotify(_) => Ok(gotify::answer(received)),
         }
     }
 
@@ -107,7 +150,7 @@ impl Source {
     #[must_use]
     pub fn is_group(&self) -> bool {
         match self {
-            Self::Custom => false,
+            Self::Custom | Self::PagerDuty | Self::Ntfy(_) | Self::Gotify(_) => false,
             Self::Mapping(mapping) => mapping.for_each.is_some(),
         }
     }
@@ -116,8 +159,8 @@ impl Source {
     #[must_use]
     pub const fn wants_503(&self) -> bool {
         match self {
-            Self::Custom => false,
-            Self::Mapping(_) => true,
+            Self::Custom | Self::PagerDuty => false,
+            Self::Mapping(_) | Self::Ntfy(_) | Self::Gotify(_) => true,
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Mapping {
     pub ignore_when: Option<Expression>,
     /// Where true, the problem is over.
     pub resolved_when: Option<Expression>,
-    /// What is wrong.
+    /// What is wrong. Where it gives nothing and the problem is over, the incident is resolved and stays as it is else.
     pub title: Option<Expression>,
     /// A service's id or alias.
     pub service_id: Option<Expression>,
@@ -121,20 +121,27 @@ impl Mapping {
     }
 
     fn read(&self, reading: &mut Reading<'_>) -> NativeAlert {
-        let mut warnings = Vec::new();
         let resolved = reading.condition("resolved_when", self.resolved_when.as_ref());
+        let title = reading.text("title", self.title.as_ref());
+        let dedup_key = reading.text("dedup_key", self.dedup_key.as_ref());
+        if resolved && title.is_none() {
+            // What says that it is over need not say what: the incident knows.
+            let status = Some(Status::Resolved);
+            return NativeAlert { status_only: true, status, dedup_key, ..NativeAlert::default() };
+        }
+        let mut warnings = Vec::new();
         let status = reading.text("status", self.status.as_ref());
         let status = status.and_then(|name| reading.status(&name));
         let severity = reading.text("severity", self.severity.as_ref());
         NativeAlert {
             status_only: false,
-            title: reading.text("title", self.title.as_ref()),
+            title,
             service: reading.text("service_id", self.service_id.as_ref()).map(|text| text.trim().to_owned()),
             description: reading.text("description", self.description.as_ref()),
             severity: severity.and_then(|name| self.severity(&name, &mut warnings)),
             status: if resolved { Some(Status::Resolved) } else { status },
             source_url: reading.text("source_url", self.source_url.as_ref()),
-            dedup_key: reading.text("dedup_key", self.dedup_key.as_ref()),
+            dedup_key,
             metadata: reading.members("metadata", self.metadata.as_ref()),
             warnings,
         }

@@ -90,6 +90,26 @@ fn every_field_is_an_expression_over_item_payload_headers_and_query() {
 }
 
 #[test]
+fn what_is_over_needs_no_title_and_leaves_the_rest_as_it_was() {
+    let server = start(
+        "mapping",
+        "on_unknown_resolve = 'create'",
+        "title = \"payload.t\"\ndescription = \"payload.d\"\nseverity = \"payload.v\"\ndedup_key = \"payload.k\"\n\
+         resolved_when = \"payload.over\"\nmetadata = \"{'d': payload.d}\"\n",
+    );
+    let over = json!({ "k": "a", "over": true, "d": "fine", "v": "SEV4" });
+    let untitled = one(&post(&server, &over));
+    assert_eq!((&untitled["outcome"], &untitled["incident_number"]), (&"ignored".into(), &Value::Null));
+    one(&post(&server, &json!({ "k": "a", "t": "Down", "d": "broken", "v": "SEV1" })));
+    let resolved = one(&post(&server, &over));
+    assert_eq!((&resolved["outcome"], &resolved["severity"]), (&"resolved".into(), &"SEV1".into()));
+    let incident = server.show("INC-2026-001");
+    assert_eq!((&incident["title"], &incident["description"]), (&"Down".into(), &"broken".into()));
+    assert_eq!(incident["metadata"], json!({ "d": "broken" }));
+    assert_eq!(one(&post(&server, &over))["outcome"], "ignored");
+}
+
+#[test]
 fn a_body_is_taken_whole_or_not_at_all_and_all_that_is_wrong_is_named() {
     let server = start(
         "mapping",

@@ -65,9 +65,9 @@ impl App {
         let listener = listener.map_err(|error| cannot_listen(config.listen, &error))?;
         let addr = listener.local_addr().map_err(|error| cannot_listen(config.listen, &error))?;
         let store = Store::open(&Options::of(&config), clock.clone());
-        let (store, deliveries) = store.map_err(|error| AppError(error.to_string()))?;
+        let (store, answers) = store.map_err(|error| AppError(error.to_string()))?;
         let store = Arc::new(store);
-        runtime.spawn(deliveries.run());
+        runtime.spawn(answers.run());
         warn_of_proxy(&config);
         let learned = runtime.block_on(store.learn(names_of(&config)));
         learned.map_err(|error| cannot_write(&config.store.path, &error))?;

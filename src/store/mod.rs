@@ -52,7 +52,7 @@ pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};
 use writer::Writer;
-pub use writer::{Deliveries, WriterLimits};
+pub use writer::{Answers, WriterLimits};
 
 /// Timeline entries that come with one incident.
 const TIMELINE_SHOWN: usize = 100;
@@ -120,11 +120,11 @@ pub struct Store {
 
 impl Store {
     /// Opens the file, making or migrating it where that is called for, and starts the writer. No write is answered
-    /// unless its [`Deliveries`] run.
+    /// unless its [`Answers`] run.
     ///
     /// # Errors
     /// When another process serves it, it is not ours, or the disk does not let us.
-    pub fn open(options: &Options, clock: Clock) -> Result<(Self, Deliveries), OpenError> {
+    pub fn open(options: &Options, clock: Clock) -> Result<(Self, Answers), OpenError> {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
@@ -145,7 +145,7 @@ impl Store {
         let feed = Feed::of(&connection)
             .map_err(|error| OpenError(format!("cannot read {}: {error}", options.path.display())))?;
         let feed = Arc::new(feed);
-        let (writer, deliveries) = Writer::start(
+        let (writer, answers) = Writer::start(
             connection,
             place,
             checkpoints,
@@ -157,7 +157,7 @@ impl Store {
         let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
         let reading = Arc::new(Semaphore::new(options.readers as usize));
         let timeout = options.timeout;
-        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, _lock: lock }, deliveries))
+        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, _lock: lock }, answers))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they

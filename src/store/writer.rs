@@ -32,9 +32,9 @@ type Answered = Vec<((Job, Answer), Result<Done, Error>)>;
 /// The writer's answers on their way to those who wait. They cross to the serving thread a batch at a time: one by one,
 /// each would cost a system call to wake that thread.
 #[derive(Debug)]
-pub struct Deliveries(mpsc::UnboundedReceiver<Answered>);
+pub struct Answers(mpsc::UnboundedReceiver<Answered>);
 
-impl Deliveries {
+impl Answers {
     /// Delivers until the writer has ended; to be run on the thread on which the answers are awaited.
     pub async fn run(mut self) {
         while let Some(answered) = self.0.recv().await {
@@ -76,13 +76,13 @@ impl Writer {
         limits: WriterLimits,
         feed: Arc<Feed>,
         metrics: WriterMetrics,
-    ) -> Result<(Self, Deliveries), OpenError> {
+    ) -> Result<(Self, Answers), OpenError> {
         let (queue, jobs) = sync_channel(limits.queue);
         let failed = |error: &dyn std::error::Error| OpenError(format!("cannot start the writer: {error}"));
         let watch = ClockWatch::new(upkeep::last_pulse(&connection).map_err(|error| failed(&error))?);
         let (life, alive) = watch::channel(());
         // Every answer belongs to a job that the queue had room for, so this needs no bound of its own.
-        let (answered, deliveries) = mpsc::unbounded_channel();
+        let (answered, answers) = mpsc::unbounded_channel();
         let worker = Worker {
             _life: life,
             connection,
@@ -101,7 +101,7 @@ impl Writer {
         };
         let thread = std::thread::Builder::new().name("writer".into());
         let thread = thread.spawn(move || worker.run(&jobs)).map_err(|error| failed(&error))?;
-        Ok((Self { queue, metrics, thread, alive }, Deliveries(deliveries)))
+        Ok((Self { queue, metrics, thread, alive }, Answers(answers)))
     }
 
     /// Hands a job over; the answer comes when it is on disk or refused.

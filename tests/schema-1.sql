@@ -130,6 +130,30 @@ CREATE TABLE idempotency (
 
 CREATE INDEX idempotency_by_age ON idempotency (at);
 
+-- The last requests of each integration, accepted and refused, without secrets. Written about once a second, beside
+-- the alerts' own transactions, and bounded in number, bytes and age.
+CREATE TABLE delivery (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out again: people note it down
+    integration INTEGER NOT NULL REFERENCES integration (id),
+    at          INTEGER NOT NULL,            -- when it was answered
+    status      INTEGER NOT NULL,            -- the answer's
+    bytes       INTEGER NOT NULL,            -- what this row counts for
+    size        INTEGER NOT NULL,            -- of the body, as it was sent
+    body_cut    INTEGER NOT NULL CHECK (body_cut IN (0, 1)),  -- not all of it is in `body`
+    replays     INTEGER,                     -- the delivery that was sent again
+    request_id  TEXT NOT NULL,
+    outcomes    TEXT NOT NULL,               -- a JSON object: of how many alerts, {"created":2}
+    incidents   TEXT NOT NULL,               -- the first of their numbers, with spaces between
+    error_code  TEXT,                        -- NULL: it was accepted
+    error       TEXT,
+    query       TEXT,                        -- behind the `?` of its URL
+    headers     TEXT NOT NULL,               -- one a line
+    body        BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX delivery_by_integration ON delivery (integration);
+CREATE INDEX delivery_by_age ON delivery (at);
+
 -- The words of titles and descriptions, as src/store/search.rs splits and folds them. Filled between batches.
 CREATE VIRTUAL TABLE incident_text USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'

@@ -4,6 +4,7 @@
 //! In three steps, none of which stops at the first mistake: `reader` walks the document and `raw` asks it for
 //! every option there is (what was written); `resolve` turns that into a [`Config`] (what it means).
 
+mod deliveries;
 mod integrations;
 mod limits;
 mod log;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 use url::{Host, Url};
 
+pub use deliveries::DeliveryLimits;
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mapping::Preset;
@@ -61,6 +63,8 @@ pub struct Config {
     pub organization: String,
     /// How long a resolved incident waits to be closed.
     pub close_resolved_after_ms: i64,
+    /// How much of what senders delivered is kept.
+    pub deliveries: DeliveryLimits,
     /// The bounds.
     pub limits: Limits,
     /// What may be done on a network, or once there are tokens, without one.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use super::deliveries::DeliveryLimits;
 use super::limits::Limits;
 use super::mapping::read_mapping;
 use super::problem::At;
@@ -31,6 +32,7 @@ pub(super) struct RawConfig {
     pub(super) store: StoreConfig,
     pub(super) defaults: RawDefaults,
     pub(super) close_resolved_after: Duration,
+    pub(super) deliveries: DeliveryLimits,
     pub(super) anonymous: Vec<Scope>,
     pub(super) log: Log,
     pub(super) limits: Limits,
@@ -98,6 +100,7 @@ impl RawConfig {
             close_resolved_after: root.table("retention", |retention| {
                 retention.or("close_resolved_after", 7 * DAY, duration("1s", "3650d"))
             }),
+            deliveries: root.table("deliveries", DeliveryLimits::read),
             anonymous: root.table("access", |access| {
                 values(access.list("anonymous", choice(&Scope::ALL, Scope::as_str)))
             }),

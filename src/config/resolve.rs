@@ -53,6 +53,7 @@ impl Resolver<'_, '_> {
             store: StoreConfig { path: self.folder.join(raw.store.path), create: raw.store.create },
             organization: raw.defaults.organization,
             close_resolved_after_ms: i64::try_from(raw.close_resolved_after.as_millis()).unwrap_or(i64::MAX),
+            deliveries: raw.deliveries,
             limits: raw.limits,
             anonymous: raw.anonymous,
             log: raw.log,

@@ -1,7 +1,8 @@
-//! What Firebell is about, and nothing else: alerts, incidents, severities, statuses and their rules. Pure: no I/O,
-//! no clock, no SQL, no HTTP.
+//! What Firebell is about, and nothing else: alerts, deliveries, incidents, severities, statuses and their rules. Pure:
+//! no I/O, no clock, no SQL, no HTTP.
 
 mod alert;
+mod delivery;
 mod fields;
 mod incident;
 pub mod metadata;
@@ -13,6 +14,7 @@ pub mod timeline;
 mod words;
 
 pub use alert::{Alert, AlertLimits};
+pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use native::{NativeAlert, Services};

@@ -1,11 +1,13 @@
 //! What the writer is asked to do, and what comes of it.
 
 use super::create::{self, Create};
+use super::delivery::{self, Keep};
 use super::edit::{self, Comment, Edit};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::tx::{Failure, Names, Tx};
 use super::upkeep::{self, ClockWatch};
+use crate::config::DeliveryLimits;
 use crate::model::{Entry, Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
@@ -23,6 +25,8 @@ pub enum Job {
     Edit(Edit),
     /// A person says something to an incident.
     Comment(Comment),
+    /// What senders delivered.
+    Keep(Keep),
     /// Services and integrations as the configuration now names them.
     Learn(Names),
     /// Proof that a write reaches the disk.
@@ -31,6 +35,8 @@ pub enum Job {
     Upkeep {
         /// How long after its resolution an incident is closed.
         close_resolved_after_ms: i64,
+        /// How many deliveries are kept, and how long.
+        deliveries: DeliveryLimits,
     },
 }
 
@@ -54,10 +60,11 @@ impl Job {
             Self::Create(create) => create::create_tx(tx, create, idempotency_keys),
             Self::Edit(change) => edit::edit_tx(tx, change),
             Self::Comment(comment) => edit::comment_tx(tx, comment),
+            Self::Keep(keep) => delivery::keep_tx(tx, keep),
             Self::Learn(names) => tx.learn(names),
             Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
-            Self::Upkeep { close_resolved_after_ms } => {
-                upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms)
+            Self::Upkeep { close_resolved_after_ms, deliveries } => {
+                upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries)
             }
         }
     }

@@ -8,6 +8,7 @@ mod census;
 mod checkpoint;
 mod columns;
 mod create;
+mod delivery;
 mod edit;
 mod file_place;
 mod idempotency;
@@ -24,6 +25,7 @@ mod upkeep;
 mod watch;
 mod writer;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,9 +39,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::{Census, WriterMetrics};
-use crate::model::{Entry, Incident, Number, Report};
+use crate::model::{Delivery, DeliverySummary, Entry, Incident, Number, Report};
 use checkpoint::Checkpoints;
 pub use create::Create;
+pub use delivery::Keep;
 pub use edit::{Comment, Edit};
 use file_place::FilePlace;
 pub use idempotency::IdempotencyKey;
@@ -218,6 +221,14 @@ impl Store {
         }
     }
 
+    /// Keeps what senders delivered, in its bounds.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn keep(&self, keep: Keep) -> Result<(), Error> {
+        self.write(Job::Keep(keep)).await.map(|_| ())
+    }
+
     /// Takes over the names of the configuration.
     ///
     /// # Errors
@@ -234,13 +245,14 @@ impl Store {
         self.write(Job::Pulse).await.map(|_| ())
     }
 
-    /// Does what is due without being asked: closes what has been resolved for `close_resolved_after_ms`,
-    /// forgets expired idempotency keys. In short transactions, so that no POST waits long.
+    /// Does what is due without being asked: closes what has long been resolved, forgets idempotency keys and
+    /// deliveries. In short transactions, so that no POST waits long.
     ///
     /// # Errors
     /// Because the store cannot take it now.
-    pub async fn upkeep(&self, close_resolved_after_ms: i64) -> Result<(), Error> {
-        while let Done::More = self.write(Job::Upkeep { close_resolved_after_ms }).await? {}
+    pub async fn upkeep(&self, config: &Config) -> Result<(), Error> {
+        let Config { close_resolved_after_ms, deliveries, .. } = *config;
+        while let Done::More = self.write(Job::Upkeep { close_resolved_after_ms, deliveries }).await? {}
         Ok(())
     }
 
@@ -283,6 +295,37 @@ impl Store {
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
         self.read(move |connection| list::list(connection, &query)).await
+    }
+
+    /// Up to `limit` of an integration's deliveries (of those that were `refused`), newest first, behind the first
+    /// `offset`; and how many there are.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn deliveries(
+        &self,
+        integration: String,
+        refused: bool,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, usize), Error> {
+        self.read(move |connection| delivery::list(connection, &integration, refused, offset, limit)).await
+    }
+
+    /// One delivery of an integration, with what was sent.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn delivery(&self, integration: String, id: i64) -> Result<Option<Delivery>, Error> {
+        self.read(move |connection| delivery::find(connection, &integration, id)).await
+    }
+
+    /// What is known of each integration's deliveries, by its name.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn delivery_summaries(&self) -> Result<HashMap<String, DeliverySummary>, Error> {
+        self.read(delivery::summaries).await
     }
 
     /// What is in the store, in numbers.

@@ -60,6 +60,8 @@ pub struct Memory {
     /// Former names of integrations, and the one that each has now: a request may have come in under the old one.
     renamed: HashMap<String, String>,
     pub(super) idempotency_keys: Option<i64>,
+    /// What all deliveries count for.
+    pub(super) delivery_bytes: Option<i64>,
 }
 
 /// A timeline entry to be written.
@@ -233,6 +235,8 @@ impl<'a> Tx<'a> {
             }
             // Its row id may be given out again, and must not bring along what this one had answered.
             idempotency::forget_scope_tx(self, &idempotency::scope_of(new_row))?;
+            let sql = "UPDATE delivery SET integration = ?1 WHERE integration = ?2";
+            self.connection.execute(sql, [former_row, new_row])?;
             self.connection.execute("DELETE FROM integration WHERE id = ?1", [new_row])?;
         }
         self.connection

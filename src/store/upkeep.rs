@@ -1,15 +1,17 @@
-//! What the store does without being asked: closing what has long been resolved, forgetting idempotency keys, and
-//! keeping a pulse.
+//! What the store does without being asked: closing what has long been resolved, forgetting idempotency keys and
+//! deliveries, and keeping a pulse.
 
 use rusqlite::Connection;
 
+use super::delivery;
 use super::idempotency;
 use super::job::Done;
 use super::lifecycle;
 use super::tx::{Failure, Tx};
+use crate::config::DeliveryLimits;
 use crate::model::Number;
 
-/// Incidents closed, and idempotency keys forgotten, in one transaction: short, so that no POST waits long for it.
+/// Incidents closed, and idempotency keys and deliveries forgotten, in one transaction: short, so that no POST waits long for it.
 const ROUND: i64 = 200;
 
 /// A leap of the clock beyond this is not believed at once.
@@ -63,6 +65,7 @@ pub fn upkeep_tx(
     tx: &mut Tx<'_>,
     watch: &mut ClockWatch,
     close_resolved_after_ms: i64,
+    deliveries: &DeliveryLimits,
 ) -> Result<Done, Failure> {
     if !watch.trusts(tx.now_ms) {
         return Ok(Done::Written);
@@ -71,7 +74,8 @@ pub fn upkeep_tx(
     tx.connection.prepare_cached("UPDATE pulse SET at = ?1")?.execute([tx.now_ms])?;
     let closed = close_resolved_tx(tx, close_resolved_after_ms)?;
     let forgotten = idempotency::forget_expired_tx(tx, ROUND)?;
-    Ok(if closed == ROUND || forgotten == ROUND { Done::More } else { Done::Written })
+    let more = delivery::forget_tx(tx, deliveries, ROUND)?;
+    Ok(if closed == ROUND || forgotten == ROUND || more { Done::More } else { Done::Written })
 }
 
 fn close_resolved_tx(tx: &mut Tx<'_>, after_ms: i64) -> Result<i64, Failure> {

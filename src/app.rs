@@ -23,6 +23,9 @@ use crate::store::{Names, Options, Store};
 /// How often the store looks after itself.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How often what senders delivered goes to the store.
+const HAND_OVER: Duration = Duration::from_secs(1);
+
 /// Why the service did not start, or did not take a configuration: what, where, and what to do about it.
 #[derive(Debug)]
 pub struct AppError(String);
@@ -124,7 +127,7 @@ impl App {
     /// # Errors
     /// When the store cannot take it now.
     pub fn upkeep(&self) -> Result<(), Error> {
-        self.runtime.block_on(self.store.upkeep(self.handler.live().config.close_resolved_after_ms))
+        self.runtime.block_on(self.store.upkeep(&self.handler.live().config))
     }
 
     /// Resolves when a thread has died, which only a bug does to it: from then on nothing can be acknowledged.
@@ -170,16 +173,21 @@ async fn serve(
     let mut upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
     let teller = Arc::clone(&handler);
     let mut telling = tokio::spawn(async move { teller.tell().await });
-    server::serve(listener, handler, async {
+    let mut keeping = tokio::spawn(keep(Arc::clone(&handler)));
+    server::serve(listener, Arc::clone(&handler), async {
         tokio::select! {
             // An error means that the app is gone.
             _ = stopped => {}
-            // These two end only of a bug. A server that serves and forgets is worse than one that is started anew.
+            // These three end only of a bug. A server that serves and forgets is worse than one that is started anew.
             _ = &mut upkeep => {}
             _ = &mut telling => {}
+            _ = &mut keeping => {}
         }
     })
     .await;
+    // Before its task is ended, which may be at it: what was delivered last is to outlive the process.
+    handler.hand_over_deliveries().await;
+    keeping.abort();
     telling.abort();
     upkeep.abort();
 }
@@ -188,9 +196,17 @@ async fn look_after(handler: Arc<Handler>, store: Arc<Store>) {
     let mut every = tokio::time::interval(UPKEEP);
     loop {
         every.tick().await;
-        if let Err(error) = store.upkeep(handler.live().config.close_resolved_after_ms).await {
+        if let Err(error) = store.upkeep(&handler.live().config).await {
             tracing::warn!(%error, cause = error.cause().map(tracing::field::display), "upkeep failed; it is tried again in a minute");
         }
+    }
+}
+
+async fn keep(handler: Arc<Handler>) {
+    let mut every = tokio::time::interval(HAND_OVER);
+    loop {
+        every.tick().await;
+        handler.hand_over_deliveries().await;
     }
 }
 

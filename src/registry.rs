@@ -204,6 +204,16 @@ impl Registry {
         self.integration_by_key.get(&hash(routing_key)).map(|&index| &self.integrations[index])
     }
 
+    /// Whether `word` is a secret that somebody may send: a routing key, a token, or what an integration wants to see.
+    #[must_use]
+    pub fn is_secret(&self, word: &str) -> bool {
+        let hash = hash(word);
+        let bearer = format!("bearer {word}");
+        self.integration_by_key.contains_key(&hash)
+            || self.token_by_hash.contains_key(&hash)
+            || self.integrations.iter().any(|integration| integration.protection.lets_in(&bearer))
+    }
+
     /// Who bears `token`.
     #[must_use]
     pub fn token(&self, token: &str) -> Option<&Arc<Token>> {

@@ -30,6 +30,10 @@ pub enum Route {
     CommentIncident,
     Services,
     Service,
+    Integrations,
+    Deliveries,
+    Delivery,
+    ReplayDelivery,
     Healthz,
     Readyz,
     Metrics,
@@ -37,7 +41,7 @@ pub enum Route {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does.
-pub const TABLE: [(&str, &str, Route); 29] = [
+pub const TABLE: [(&str, &str, Route); 33] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -63,6 +67,10 @@ pub const TABLE: [(&str, &str, Route); 29] = [
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
     ("GET", "/api/v1/services", Route::Services),
     ("GET", "/api/v1/services/{id}", Route::Service),
+    ("GET", "/api/v1/integrations", Route::Integrations),
+    ("GET", "/api/v1/integrations/{name}/deliveries", Route::Deliveries),
+    ("GET", "/api/v1/integrations/{name}/deliveries/{delivery_id}", Route::Delivery),
+    ("POST", "/api/v1/integrations/{name}/deliveries/{delivery_id}/replay", Route::ReplayDelivery),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Incident),
     ("GET", "/healthz", Route::Healthz),

@@ -2,14 +2,17 @@
 //! worth reading, [`Handler::run`] does what it asks. Knows nothing of sockets.
 
 mod access;
+mod deliveries;
 mod edits;
 mod export;
 mod gotify;
 mod incidents;
+mod keeping;
 mod list_query;
 mod ops;
 mod query;
 mod rate;
+mod redact;
 mod services;
 mod signature;
 mod sns;
@@ -39,6 +42,7 @@ use crate::route::{self, Route};
 use crate::source::pagerduty;
 use crate::store::Store;
 use access::Caller;
+use keeping::{Delivered, Ring};
 use rate::{RateLimits, SenderKind};
 use sns::Sns;
 use telling::Streams;
@@ -72,6 +76,7 @@ pub struct Handler {
     clock: Clock,
     rate_limits: RateLimits,
     streams: Streams,
+    ring: Ring,
     exports: Arc<Semaphore>,
     sns: Arc<Sns>,
     /// When a write last reached the disk.
@@ -87,12 +92,13 @@ enum Who {
     Caller(Caller),
 }
 
-/// What is known of a request, admitted or not: enough for its line in the log.
+/// What is known of a request, admitted or not: enough for its line in the log, and to keep what it delivered.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Its position in the table of routes.
     pub route: Option<usize>,
     who: Option<Who>,
+    delivered: Delivered,
 }
 
 impl Seen {
@@ -146,6 +152,7 @@ impl Handler {
             clock,
             rate_limits: RateLimits::default(),
             streams,
+            ring: Ring::default(),
             sns: Arc::new(Sns::new(outbound)),
             exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
@@ -218,7 +225,10 @@ impl Handler {
             | Route::Incident
             | Route::IncidentEvents
             | Route::IncidentStream
-            | Route::Export => {
+            | Route::Export
+            | Route::Integrations
+            | Route::Deliveries
+            | Route::Delivery => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::Services | Route::Service => {
@@ -228,7 +238,8 @@ impl Handler {
             | Route::EditIncident
             | Route::CommentIncident
             | Route::IncidentStatus
-            | Route::IncidentAcknowledge => {
+            | Route::IncidentAcknowledge
+            | Route::ReplayDelivery => {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
@@ -253,9 +264,10 @@ impl Handler {
         &self,
         admitted: &mut Admitted,
         head: &Parts,
-        body: &[u8],
+        body: &Bytes,
         seen: &mut Seen,
     ) -> Result<(), Error> {
+        seen.delivered.body = Some(body.clone());
         if !matches!(admitted.route, Route::PagerDuty | Route::PagerDutyChange) {
             return Ok(());
         }
@@ -279,7 +291,7 @@ impl Handler {
         })
     }
 
-    /// Does what an admitted request asks.
+    /// Does what an admitted request asks. What it delivers is `seen`.
     ///
     /// # Errors
     /// The refusal.
@@ -288,12 +300,13 @@ impl Handler {
         admitted: &Admitted,
         head: &Parts,
         body: &Bytes,
+        seen: &mut Seen,
     ) -> Result<Said, Error> {
         let answer = match admitted.route {
             Route::Webhook | Route::PagerDuty | Route::Ntfy | Route::Gotify => {
-                self.receive(admitted, head, body).await
+                self.receive(admitted, head, body, seen).await
             }
-            Route::PagerDutyChange => self.receive_change(admitted, head, body),
+            Route::PagerDutyChange => self.receive_change(admitted, head, body, seen),
             Route::GotifyVersion => Ok(gotify::version()),
             Route::GotifyHealth => self.readyz().await.map(|_| gotify::healthy()),
             Route::AuthVerify => access::verify(admitted),
@@ -309,6 +322,10 @@ impl Handler {
             Route::Service => services::show(admitted),
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
+            Route::Integrations => self.list_integrations(admitted, head).await,
+            Route::Deliveries => self.list_deliveries(admitted, head).await,
+            Route::Delivery => self.show_delivery(admitted).await,
+            Route::ReplayDelivery => self.replay(admitted, head, seen).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
             Route::Metrics => self.show_metrics(admitted, head).await,

@@ -45,6 +45,18 @@ impl<'a> Query<'a> {
         self.all(name).filter_map(read).collect()
     }
 
+    /// Whether a parameter says `1` or `true`; anything but that and its opposite joins `errors`.
+    pub fn flag(&self, name: &str, errors: &mut Vec<FieldError>) -> bool {
+        match self.last(name).as_deref() {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(_) => {
+                errors.push(FieldError::new(name, "not_in_list", "must be 1 or 0"));
+                false
+            }
+        }
+    }
+
     /// A number, or `default`; what is none, or is outside `range`, joins `errors`.
     pub fn number(
         &self,

@@ -10,7 +10,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use super::query::Query;
-use super::{Admitted, Handler, Live, Who, access, signature};
+use super::{Admitted, Handler, Live, Seen, Who, access, signature};
 use crate::error::{Error, FieldError, Kind};
 use crate::model::{Alert, Outcome, Services, Warning};
 use crate::registry::{Integration, PLACEHOLDER_KEY, Registry, SignatureScheme};
@@ -25,6 +25,20 @@ const LARGE_BODY_BYTES: usize = 4 * 1024;
 
 /// Characters of an `Idempotency-Key`.
 const IDEMPOTENCY_KEY_CHARS: usize = 255;
+
+/// What a request brings, be it fresh or sent again.
+pub struct Incoming<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// What is behind the `?` of its URL.
+    pub query: Option<&'a str>,
+    /// What is behind the routing key in its path.
+    pub topic: Option<&'a str>,
+    /// Its body.
+    pub body: &'a Bytes,
+    /// Nothing is to be kept.
+    pub dry_run: bool,
+}
 
 /// Finds the integration that a routing key belongs to.
 pub fn authenticate(live: &Live, key: &str, head: &Parts) -> Result<Arc<Integration>, Error> {
@@ -59,21 +73,41 @@ impl Handler {
         admitted: &Admitted,
         head: &Parts,
         body: &Bytes,
+        seen: &mut Seen,
     ) -> Result<Answer, Error> {
         let integration = self.check_sender(admitted, head, body)?;
-        let by_sns = integration.protection.scheme == SignatureScheme::Sns;
-        if by_sns {
+        if integration.protection.scheme == SignatureScheme::Sns {
             self.verify_sns(body).await?;
         }
-        check_encoding(&head.headers)?;
-        let registry = &admitted.live.config.registry;
-        let topic = admitted.parameters.first().map(String::as_str);
-        let Parsed { alerts, ignored, echo } = parse(&admitted.live, integration, head, topic, body).await?;
-        let dry_run = dry_run(head)?;
-        if by_sns && !dry_run {
-            self.confirm_sns(body).await?;
+        seen.delivered.proven = true;
+        let incoming = Incoming {
+            headers: &head.headers,
+            query: head.uri.query(),
+            topic: admitted.parameters.first().map(String::as_str),
+            body,
+            dry_run: dry_run(head)?,
+        };
+        let received = self.take(&admitted.live, integration, &incoming).await?;
+        let answer = integration.source.answer(&received, &admitted.live.public_url)?;
+        seen.delivered.became(received);
+        Ok(answer)
+    }
+
+    /// A request that has proven whose it is, or one that is sent again: encoding, JSON, fields, store, in this order.
+    pub(super) async fn take(
+        &self,
+        live: &Arc<Live>,
+        integration: &Arc<Integration>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Received, Error> {
+        check_encoding(incoming.headers)?;
+        let registry = &live.config.registry;
+        let Parsed { alerts, ignored, echo } = parse(live, integration, incoming).await?;
+        if integration.protection.scheme == SignatureScheme::Sns && !incoming.dry_run {
+            self.confirm_sns(incoming.body).await?;
         }
-        let idempotency = idempotency_key(&head.headers, body)?;
+        let idempotency = idempotency_key(incoming.headers, incoming.body)?;
+        let dry_run = incoming.dry_run;
         let place = |(alert, warnings): (Alert, Vec<Warning>)| {
             let place = registry
                 .find_service(&alert.service)
@@ -97,8 +131,7 @@ impl Handler {
         if wrote && !dry_run && !replayed {
             self.durable_at_ms.store(self.now_ms(), Ordering::Relaxed);
         }
-        let received = Received { reports, ignored, replayed, dry_run, echo, now_ms: self.now_ms() };
-        integration.source.answer(&received, &admitted.live.public_url)
+        Ok(Received { reports, ignored, replayed, dry_run, echo, now_ms: self.now_ms() })
     }
 
     /// A change event of PagerDuty's: it tells what was done, and makes no incident.
@@ -107,8 +140,10 @@ impl Handler {
         admitted: &Admitted,
         head: &Parts,
         body: &Bytes,
+        seen: &mut Seen,
     ) -> Result<Answer, Error> {
         self.check_sender(admitted, head, body)?;
+        seen.delivered.proven = true;
         check_encoding(&head.headers)?;
         pagerduty::check_change(body)?;
         Ok(pagerduty::change_answer())
@@ -147,16 +182,14 @@ impl Handler {
 async fn parse(
     live: &Arc<Live>,
     integration: &Arc<Integration>,
-    head: &Parts,
-    topic: Option<&str>,
-    body: &Bytes,
+    incoming: &Incoming<'_>,
 ) -> Result<Parsed, Error> {
+    let Incoming { headers, query, topic, body, .. } = *incoming;
     if body.len() <= LARGE_BODY_BYTES || !matches!(integration.source, Source::Mapping(_)) {
-        let request = Request { body, headers: &head.headers, query: head.uri.query(), topic };
-        return parse_now(&live.config.registry, integration, &request);
+        return parse_now(&live.config.registry, integration, &Request { body, headers, query, topic });
     }
     let (live, integration, body) = (Arc::clone(live), Arc::clone(integration), body.clone());
-    let (headers, query) = (head.headers.clone(), head.uri.query().map(str::to_owned));
+    let (headers, query) = (headers.clone(), query.map(str::to_owned));
     let task = tokio::task::spawn_blocking(move || {
         let request = Request { body: &body, headers: &headers, query: query.as_deref(), topic: None };
         parse_now(&live.config.registry, &integration, &request)
@@ -188,12 +221,11 @@ pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
     ))
 }
 
-fn dry_run(head: &Parts) -> Result<bool, Error> {
-    match Query::of(head).last("dry_run").as_deref() {
-        None | Some("0" | "false") => Ok(false),
-        Some("1" | "true") => Ok(true),
-        Some(_) => Err(Error::fields(vec![FieldError::new("dry_run", "not_in_list", "must be 1 or 0")])),
-    }
+/// Whether the query asks for a dry run.
+pub fn dry_run(head: &Parts) -> Result<bool, Error> {
+    let mut errors = Vec::new();
+    let dry_run = Query::of(head).flag("dry_run", &mut errors);
+    if errors.is_empty() { Ok(dry_run) } else { Err(Error::fields(errors)) }
 }
 
 /// The `Idempotency-Key` of a request, bound to its body.

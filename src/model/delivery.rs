@@ -19,6 +19,8 @@ pub struct Delivery {
     pub outcomes: String,
     /// The first of their incidents' numbers.
     pub incidents: Vec<String>,
+    /// It proved who sent it, as far as its integration asks for that.
+    pub proven: bool,
     /// The delivery that this one sent again.
     pub replays: Option<i64>,
     /// Bytes of its body, as far as that is known.

@@ -178,6 +178,8 @@ impl Server {
                 Some(error),
             ),
         };
+        let answered = (reply.status, error.as_ref());
+        self.handler.note(&head, &mut completion.seen, &completion.request_id, answered, now_ms);
         completion.done(&head, reply.status, error.as_ref(), now_ms);
         respond(reply, &completion.request_id, last || completion.body_left)
     }
@@ -202,7 +204,7 @@ impl Server {
         match body {
             Ok(body) => {
                 self.handler.identify(&mut admitted, head, &body, &mut completion.seen)?;
-                self.handler.run(&admitted, head, &body).await
+                self.handler.run(&admitted, head, &body, &mut completion.seen).await
             }
             Err(error) => {
                 // What is too large is on its way; what is late or broken off would only be waited for in vain.

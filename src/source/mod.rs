@@ -146,6 +146,17 @@ impl Source {
         }
     }
 
+    /// The same in Firebell's own dialect, for who sends a request again.
+    ///
+    /// # Errors
+    /// Only for a bug.
+    pub fn report(&self, received: &Received, public_url: &str) -> Result<Answer, Error> {
+        match self {
+            Self::Custom => report::single(received, public_url),
+            _ => report::list(received, public_url),
+        }
+    }
+
     /// Whether a body may hold many alerts.
     #[must_use]
     pub fn is_group(&self) -> bool {

@@ -22,7 +22,7 @@ pub struct Keep {
 /// All that lists show.
 const LISTED: &str =
     "SELECT delivery.id, integration.name, at, request_id, status, error_code, error, outcomes, incidents,
-        replays, size, body_cut
+        replays, size, body_cut, proven
     FROM delivery JOIN integration ON integration.id = delivery.integration";
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -38,6 +38,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         incidents: incidents.split_whitespace().map(ToOwned::to_owned).collect(),
         replays: row.get(9)?,
         size: row.get(10)?,
+        proven: row.get(12)?,
         request: KeptRequest { cut: row.get(11)?, ..KeptRequest::default() },
     })
 }
@@ -48,8 +49,8 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
     let mut integrations = HashSet::new();
     let sql =
         "INSERT INTO delivery (integration, at, status, bytes, size, body_cut, replays, request_id, outcomes, incidents,
-             error_code, error, query, headers, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+             error_code, error, query, headers, body, proven)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     for delivery in &*keep.deliveries {
         let integration = tx.integration(&delivery.integration)?;
         let (code, error) = delivery.error.as_ref().map(|(code, text)| (code, text)).unzip();
@@ -70,6 +71,7 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
             request.query,
             request.headers,
             request.body,
+            delivery.proven,
         ])?;
         total += delivery.bytes() as i64;
         integrations.insert(integration);

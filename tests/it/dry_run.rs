@@ -12,7 +12,7 @@ const DRY: &str = "/webhooks/HUSH-prod-key-0001?dry_run=1";
 fn everything(server: &Server) -> String {
     let file = server.file();
     let mut all = String::new();
-    for table in ["incident", "event", "counter", "idempotency"] {
+    for table in ["incident", "event", "counter", "idempotency", "delivery"] {
         let mut statement = file.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let mut rows = statement.query([]).unwrap();

@@ -24,6 +24,7 @@ mod comments;
 mod concurrency;
 mod create;
 mod dedup;
+mod deliveries;
 mod dry_run;
 mod edits;
 mod export;

@@ -155,7 +155,7 @@ fn the_writer_tells_of_its_queue_its_batches_and_its_commits() {
 
 #[test]
 fn a_disk_that_does_not_answer_is_seen_while_it_does_not() {
-    let server = Server::with("[limits]\nstore_timeout = '500ms'");
+    let server = Server::with("[limits]\nstore_timeout = '500ms'\n[deliveries]\nkeep = 0");
     server.alert(json!({}));
     let other = Sqlite::open(server.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

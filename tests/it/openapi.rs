@@ -29,7 +29,7 @@ fn path(template: &str) -> String {
     let template =
         template.replace("{topic}", "web").replace("/message", &format!("/message?token={GOTIFY_KEY}"));
     let path = template.replace("{routing_key}", key).replace("{number}", "INC-2026-001");
-    path.replace("{id}", "SER-00001")
+    path.replace("{id}", "SER-00001").replace("{name}", "prod").replace("{delivery_id}", "1")
 }
 
 /// With a sender of each kind.

@@ -1,0 +1,247 @@
+//! Keeps what senders delivered, off the way of alerts: a request pays for a small copy in memory. About once a second,
+//! what is still there goes to the store as one job: under load that is the last of each integration.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+
+use super::{Handler, Seen, Who, redact, webhook};
+use crate::config::DeliveryLimits;
+use crate::error::{Details, Error};
+use crate::model::{Delivery, KeptRequest, Outcome};
+use crate::source::Received;
+use crate::store::Keep;
+
+/// Numbers of incidents that are kept with a delivery.
+const INCIDENTS: usize = 10;
+
+/// Bytes of a refusal's text.
+const ERROR_BYTES: usize = 2000;
+
+/// What is to be kept of a request to an integration, as far as that is known.
+#[derive(Debug, Default)]
+pub struct Delivered {
+    /// Its body, if that was read.
+    pub body: Option<Bytes>,
+    /// It proved whose it is.
+    pub proven: bool,
+    /// It is an earlier one that is sent again.
+    pub replay: Option<Replay>,
+    outcomes: String,
+    incidents: Vec<String>,
+}
+
+/// An earlier request that is sent again.
+#[derive(Debug)]
+pub struct Replay {
+    /// Whose it is.
+    pub integration: String,
+    /// The delivery.
+    pub id: i64,
+    /// What was sent, but for the body.
+    pub request: KeptRequest,
+}
+
+impl Delivered {
+    /// Notes what became of its alerts.
+    pub fn became(&mut self, received: Received) {
+        let mut counts = [0; Outcome::ALL.len()];
+        counts[Outcome::Ignored as usize] = received.ignored;
+        for report in &received.reports {
+            counts[report.outcome as usize] += 1;
+        }
+        for (outcome, count) in Outcome::ALL.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            let comma = if self.outcomes.is_empty() { "" } else { "," };
+            // Writing to a string cannot fail.
+            write!(self.outcomes, "{comma}\"{}\":{count}", outcome.as_str()).ok();
+        }
+        let numbers = received.reports.into_iter().filter_map(|report| report.incident_number);
+        self.incidents = numbers.take(INCIDENTS).collect();
+    }
+}
+
+/// Deliveries that are not in the store yet.
+#[derive(Debug, Default)]
+pub struct Ring {
+    waiting: Mutex<Waiting>,
+    /// One hands over at a time, so that who lists behind it finds everything. Whether the last one failed.
+    handing_over: tokio::sync::Mutex<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Oldest first.
+    by_integration: HashMap<String, VecDeque<Delivery>>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn push(&self, delivery: Delivery, limits: &DeliveryLimits) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = waiting.push(delivery, limits);
+        drop(waiting);
+        // Freed while nobody waits for it.
+        drop(dropped);
+    }
+
+    /// All of them, in the order of their times.
+    fn take(&self) -> Vec<Delivery> {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut deliveries: Vec<_> = waiting.by_integration.into_values().flatten().collect();
+        deliveries.sort_by_key(|delivery| delivery.at);
+        deliveries
+    }
+}
+
+impl Waiting {
+    /// Adds one; those that had to make room for it are returned.
+    fn push(&mut self, delivery: Delivery, limits: &DeliveryLimits) -> Vec<Delivery> {
+        self.bytes += delivery.bytes();
+        let of_integration = match self.by_integration.get_mut(&delivery.integration) {
+            Some(known) => known,
+            None => self.by_integration.entry(delivery.integration.clone()).or_default(),
+        };
+        of_integration.push_back(delivery);
+        let mut dropped = Vec::new();
+        if of_integration.len() > limits.keep {
+            dropped.extend(of_integration.pop_front());
+        }
+        self.bytes -= dropped.first().map_or(0, Delivery::bytes);
+        while self.bytes > limits.total_bytes {
+            let oldest = |one: &&mut VecDeque<Delivery>| one.front().map_or(i64::MAX, |first| first.at);
+            let Some(first) =
+                self.by_integration.values_mut().min_by_key(oldest).and_then(VecDeque::pop_front)
+            else {
+                break;
+            };
+            self.bytes -= first.bytes();
+            dropped.push(first);
+        }
+        dropped
+    }
+}
+
+impl Handler {
+    /// Notes a request, now that it is answered, if it was for an integration. A dry run leaves no trace.
+    pub fn note(
+        &self,
+        head: &Parts,
+        seen: &mut Seen,
+        request_id: &str,
+        answered: (u16, Option<&Error>),
+        now_ms: i64,
+    ) {
+        let Delivered { body, proven, replay, outcomes, incidents } = std::mem::take(&mut seen.delivered);
+        let (integration, replays, mut request) = match (replay, &seen.who) {
+            (Some(replay), _) => (replay.integration, Some(replay.id), replay.request),
+            (None, Some(Who::Integration(integration))) => {
+                let query = head.uri.query().map(ToOwned::to_owned);
+                let request = KeptRequest { query, headers: lines(&head.headers), ..KeptRequest::default() };
+                (integration.name.clone(), None, request)
+            }
+            _ => return,
+        };
+        let limits = self.live().config.deliveries;
+        if limits.keep == 0 || matches!(webhook::dry_run(head), Ok(true)) {
+            return;
+        }
+        let sent = body.as_deref().unwrap_or_default();
+        let kept = sent.len().min(limits.body_bytes).min(limits.total_bytes / 2);
+        // A copy: a part of the connection's buffer would hold on to all of it.
+        request.body = sent.get(..kept).unwrap_or_default().to_vec();
+        request.cut = body.is_none() || kept < sent.len();
+        let (status, error) = answered;
+        let delivery = Delivery {
+            id: 0,
+            integration,
+            at: now_ms,
+            request_id: request_id.to_owned(),
+            status,
+            error: error.map(|error| (error.kind.code().to_owned(), told(error))),
+            outcomes: format!("{{{outcomes}}}"),
+            incidents,
+            proven,
+            replays,
+            size: body.as_ref().map_or_else(|| announced(&head.headers), |body| body.len() as i64),
+            request,
+        };
+        self.ring.push(delivery, &limits);
+    }
+
+    /// Hands what has been noted to the store. What that cannot take now is kept for the next time.
+    pub async fn hand_over_deliveries(&self) {
+        let mut failed = self.ring.handing_over.lock().await;
+        let mut deliveries = self.ring.take();
+        if deliveries.is_empty() {
+            return;
+        }
+        let live = self.live();
+        let limits = live.config.deliveries;
+        let redacting = tokio::task::spawn_blocking(move || {
+            for delivery in &mut deliveries {
+                redact::redact(delivery, &live.config.registry);
+            }
+            deliveries
+        });
+        let deliveries = match redacting.await {
+            Ok(deliveries) => Arc::new(deliveries),
+            Err(error) => return tracing::error!(%error, "deliveries were not kept; this is a bug"),
+        };
+        let kept = self.store.keep(Keep { deliveries: Arc::clone(&deliveries), limits }).await;
+        let Err(error) = kept else {
+            *failed = false;
+            return;
+        };
+        if !std::mem::replace(&mut *failed, true) {
+            let cause = error.cause().map(tracing::field::display);
+            tracing::warn!(%error, cause, "deliveries were not kept; they are tried again every second");
+        }
+        // The writer may still be at it when it was waited for in vain: then it has them.
+        if error.kind.status() == 503
+            && let Ok(deliveries) = Arc::try_unwrap(deliveries)
+        {
+            let newer = self.ring.take();
+            for delivery in deliveries.into_iter().chain(newer) {
+                self.ring.push(delivery, &limits);
+            }
+        }
+    }
+}
+
+/// Headers as text, one a line.
+fn lines(headers: &HeaderMap) -> String {
+    let mut lines = String::with_capacity(256);
+    for (name, value) in headers {
+        let Ok(value) = value.to_str() else { continue };
+        for part in [name.as_str(), ": ", value, "\n"] {
+            lines.push_str(part);
+        }
+    }
+    lines
+}
+
+/// The bytes of a body that was not read, as its sender said.
+fn announced(headers: &HeaderMap) -> i64 {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// A refusal's text, with everything that is wrong in it.
+fn told(error: &Error) -> String {
+    let mut text = error.message.clone();
+    if let Details::Fields(fields) = &error.details
+        && fields.len() > 1
+    {
+        for (index, field) in fields.iter().enumerate() {
+            let before = if index == 0 { ":" } else { ";" };
+            write!(text, "{before} `{}` {}", field.field, field.message).ok();
+        }
+    }
+    text.truncate(text.floor_char_boundary(ERROR_BYTES));
+    text
+}

@@ -75,9 +75,10 @@ pub struct Ring {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Oldest first.
-    by_integration: HashMap<String, VecDeque<Delivery>>,
+    /// Oldest first, each with its place in the order of all.
+    by_integration: HashMap<String, VecDeque<(u64, Delivery)>>,
     bytes: usize,
+    next: u64,
 }
 
 impl Ring {
@@ -89,12 +90,12 @@ impl Ring {
         drop(dropped);
     }
 
-    /// All of them, in the order of their times.
+    /// All of them, in the order in which they came.
     fn take(&self) -> Vec<Delivery> {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let mut deliveries: Vec<_> = waiting.by_integration.into_values().flatten().collect();
-        deliveries.sort_by_key(|delivery| delivery.at);
-        deliveries
+        deliveries.sort_unstable_by_key(|(place, _)| *place);
+        deliveries.into_iter().map(|(_, delivery)| delivery).collect()
     }
 }
 
@@ -106,19 +107,17 @@ impl Waiting {
             Some(known) => known,
             None => self.by_integration.entry(delivery.integration.clone()).or_default(),
         };
-        of_integration.push_back(delivery);
+        of_integration.push_back((self.next, delivery));
+        self.next += 1;
         let mut dropped = Vec::new();
         if of_integration.len() > limits.keep {
-            dropped.extend(of_integration.pop_front());
+            dropped.extend(of_integration.pop_front().map(|(_, delivery)| delivery));
         }
         self.bytes -= dropped.first().map_or(0, Delivery::bytes);
         while self.bytes > limits.total_bytes {
-            let oldest = |one: &&mut VecDeque<Delivery>| one.front().map_or(i64::MAX, |first| first.at);
-            let Some(first) =
-                self.by_integration.values_mut().min_by_key(oldest).and_then(VecDeque::pop_front)
-            else {
-                break;
-            };
+            let oldest = |one: &&mut VecDeque<_>| one.front().map_or(u64::MAX, |(place, _)| *place);
+            let first = self.by_integration.values_mut().min_by_key(oldest).and_then(VecDeque::pop_front);
+            let Some((_, first)) = first else { break };
             self.bytes -= first.bytes();
             dropped.push(first);
         }

@@ -3,6 +3,7 @@
 mod cells;
 mod check;
 mod client;
+mod deliveries;
 mod events;
 mod export;
 mod filters;
@@ -47,6 +48,8 @@ enum Command {
     Send(send::Send),
     /// List and watch incidents, show one, create, acknowledge, resolve, comment
     Incidents(incidents::Incidents),
+    /// List what senders have sent, accepted and refused; show one, send one again
+    Deliveries(deliveries::Deliveries),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
     Sources(sources::Sources),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Check => check::run(config),
         Command::Send(send) => send::run(config, send),
         Command::Incidents(incidents) => incidents::run(config, incidents),
+        Command::Deliveries(deliveries) => deliveries::run(config, deliveries),
         Command::Sources(sources) => sources::run(config, sources),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),

@@ -129,7 +129,8 @@ fn credentials(send: &Send, config: Option<&Config>) -> Result<(String, Option<S
     Ok((sender.routing_key.expose().to_owned(), secret))
 }
 
-fn report(data: &Value) {
+/// What became of an alert, or would.
+pub fn report(data: &Value) {
     let shown = |name: &str| data[name].as_str().unwrap_or("-").to_owned();
     let would = if data["dry_run"] == true { "would be " } else { "" };
     text::say(&format!(

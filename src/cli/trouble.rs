@@ -54,7 +54,7 @@ fn next_step(status: u16, code: &str, retry_after: Option<&str>) -> Option<Strin
              --token or FIREBELL_TOKEN"
         }
         (_, "not_found") => {
-            "`firebell incidents` lists what there is; is --url the right server, and as new as this command?"
+            "`firebell incidents` and `firebell deliveries` list what there is; is --url the right server, and as new as this command?"
         }
         (405, _) => "the server may be older than this command: `firebell --version` there says",
         (409, "already_acknowledged") => "`firebell incidents assign` hands it to somebody else",

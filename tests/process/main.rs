@@ -10,6 +10,7 @@ mod audit;
 mod bodies;
 mod check;
 mod commands;
+mod deliveries;
 #[allow(dead_code, reason = "shared with the other test binary")]
 #[path = "../support/document.rs"]
 mod document;

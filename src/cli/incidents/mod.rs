@@ -17,7 +17,7 @@ use super::{Cli, Outcome, text};
 use crate::model::Number;
 use crate::registry::Scope;
 
-pub use data::{Incident, Page};
+pub use data::{Incident, Page, time};
 use list::List;
 
 #[derive(Debug, Args)]

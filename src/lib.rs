@@ -16,7 +16,8 @@
 //! integration in the [`registry`] (PagerDuty's key is in the body); [`server`] reads the body; [`handler`] checks the signature; [`source`] turns bytes
 //! into alerts, which [`model`] validates; [`store`] queues them for the writer, which runs all that wait in one
 //! transaction and answers after COMMIT; [`source`] words the outcome and [`reply`] puts it in its envelope.
-//! [`handler`] tells those who watch what was committed.
+//! [`handler`] tells those who watch what was committed, and keeps the request itself, without its secrets, to be looked
+//! at and sent again.
 //!
 //! # Layers
 //! A module uses only those of lower layers, and its own; a test reads the `use` lines.

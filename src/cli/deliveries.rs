@@ -152,7 +152,7 @@ fn fetch(client: &Client, list: &List) -> Result<Page, Trouble> {
         all.items.extend(page.items);
     }
     // Their ids are in the order in which they came, whosever they are.
-    let id = |item: &Box<RawValue>| read::<Delivery>(item).map_or(0, |delivery| delivery.id);
+    let id = |item: &RawValue| read::<Delivery>(item).map_or(0, |delivery| delivery.id);
     all.items.sort_by_cached_key(|item| std::cmp::Reverse(id(item)));
     all.items.truncate(usize::from(limit));
     all.has_more = all.total > all.items.len() as u64;

@@ -65,7 +65,7 @@ mod tests {
         let (a, b) = (&shipped, &least);
         assert_eq!((&a.limits, &a.log, &a.store), (&b.limits, &b.log, &b.store));
         assert_eq!((a.listen, &a.organization, &a.anonymous), (b.listen, &b.organization, &b.anonymous));
-        assert_eq!(a.close_resolved_after_ms, b.close_resolved_after_ms);
+        assert_eq!((a.close_resolved_after_ms, a.deliveries), (b.close_resolved_after_ms, b.deliveries));
         assert_eq!(a.registry.services(), b.registry.services());
         assert_eq!(a.registry.integrations(), b.registry.integrations());
         for config in [a, b] {
@@ -82,7 +82,7 @@ mod tests {
         let shown = shown();
         let mut sections: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
         sections.dedup();
-        assert_eq!(sections.len(), 11, "{sections:?}");
+        assert_eq!(sections.len(), 12, "{sections:?}");
         for section in sections {
             // Its names are the user's.
             if section.ends_with("severity_map]") {

@@ -20,8 +20,8 @@ use crate::store::Keep;
 /// Numbers of incidents that are kept with a delivery.
 const INCIDENTS: usize = 10;
 
-/// Bytes of a refusal's text.
-const ERROR_BYTES: usize = 2000;
+/// Characters of a refusal's text.
+const ERROR_CHARS: usize = 2000;
 
 /// What is to be kept of a request to an integration, as far as that is known.
 #[derive(Debug, Default)]
@@ -241,6 +241,5 @@ fn told(error: &Error) -> String {
             write!(text, "{before} `{}` {}", field.field, field.message).ok();
         }
     }
-    text.truncate(text.floor_char_boundary(ERROR_BYTES));
-    text
+    text.chars().take(ERROR_CHARS).collect()
 }

@@ -10,7 +10,8 @@ use crate::http;
 const MAIL: &str = "[[services]]\nid = \"SER-00003\"\nname = \"Mail\"\n";
 
 fn for_mail() -> String {
-    json!({ "title": "No mail", "service_id": "SER-00003", "dedup_key": "mail", "token": KEY }).to_string()
+    json!({ "title": "No mail", "service_id": "SER-00003", "dedup_key": "mail", "metadata": { "via": KEY } })
+        .to_string()
 }
 
 #[test]
@@ -30,10 +31,7 @@ fn what_was_refused_is_listed_shown_and_sent_again_once_it_can_go_in() {
         "{list}"
     );
     assert!(lines[2].contains("Z  other        400         1  invalid_json: "), "{list}");
-    assert!(
-        lines[3].contains("Z  local        201  ") && lines[3].contains("  created INC-"),
-        "{list}"
-    );
+    assert!(lines[3].contains("Z  local        201  ") && lines[3].contains("  created INC-"), "{list}");
     assert_eq!(lines.len(), 4);
     assert_eq!(setup.say(&["deliveries", "other"]).lines().count(), 2);
     assert_eq!(setup.say(&["deliveries", "local", "--refused"]).lines().count(), 2);
@@ -65,7 +63,7 @@ fn what_was_refused_is_listed_shown_and_sent_again_once_it_can_go_in() {
         "{again}"
     );
     assert_eq!(setup.json(&["incidents", "--json", "--dedup-key", "mail"])["total"], 1);
-    let list = setup.say(&["deliveries", "local", "-n", "1"]);
+    let list = setup.say(&["deliveries", "local"]);
     assert!(list.contains("  3 again: created INC-"), "{list}");
 
     let unknown = setup.fail(&["deliveries", "lokal"]);

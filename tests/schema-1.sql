@@ -147,6 +147,8 @@ CREATE TABLE delivery (
     incidents   TEXT NOT NULL,               -- the first of their numbers, with spaces between
     error_code  TEXT,                        -- NULL: it was accepted
     error       TEXT,
+    route       TEXT NOT NULL,               -- its path as the server's table writes it: no key
+    topic       TEXT,                        -- what stood in the path behind the key
     query       TEXT,                        -- behind the `?` of its URL
     headers     TEXT NOT NULL,               -- one a line
     body        BLOB NOT NULL

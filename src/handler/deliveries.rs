@@ -20,6 +20,9 @@ use crate::model::{Delivery, DeliverySummary, KeptRequest};
 use crate::registry::Integration;
 use crate::reply::Answer;
 
+/// Where what is no alert is sent.
+const CHANGES: &str = "/v2/change/enqueue";
+
 /// An integration, without its secrets.
 #[derive(Serialize)]
 struct IntegrationView<'a> {
@@ -57,6 +60,7 @@ struct DeliveryView<'a> {
     integration: &'a str,
     at: String,
     request_id: &'a str,
+    route: &'a str,
     status: u16,
     error: Option<ErrorView<'a>>,
     outcomes: Box<RawValue>,
@@ -74,6 +78,7 @@ impl<'a> DeliveryView<'a> {
             integration: &delivery.integration,
             at: rfc3339(delivery.at),
             request_id: &delivery.request_id,
+            route: &delivery.request.route,
             status: delivery.status,
             error: delivery.error.as_ref().map(|(code, message)| ErrorView { code, message }),
             outcomes: RawValue::from_string(delivery.outcomes.clone()).map_err(Error::internal)?,
@@ -91,6 +96,7 @@ impl<'a> DeliveryView<'a> {
 struct DetailView<'a> {
     #[serde(flatten)]
     delivery: DeliveryView<'a>,
+    topic: Option<&'a str>,
     query: Option<&'a str>,
     headers: BTreeMap<&'a str, &'a str>,
     body: String,
@@ -138,6 +144,7 @@ impl Handler {
         let request = &delivery.request;
         Answer::ok(&DetailView {
             delivery: DeliveryView::new(&delivery)?,
+            topic: request.topic.as_deref(),
             query: request.query.as_deref(),
             headers: request.headers().collect(),
             body: String::from_utf8_lossy(&request.body).into_owned(),
@@ -160,10 +167,11 @@ impl Handler {
         }
         let Delivery { id, mut request, .. } = delivery;
         let body = Bytes::from(std::mem::take(&mut request.body));
-        let (headers, query) = (header_map(&request), request.query.clone());
+        let (headers, query, topic) = (header_map(&request), request.query.clone(), request.topic.clone());
         (seen.delivered.body, seen.delivered.proven) = (Some(body.clone()), true);
         seen.delivered.replay = Some(Replay { integration: integration.name.clone(), id, request });
-        let incoming = Incoming { headers: &headers, query: query.as_deref(), topic: None, body: &body, dry_run };
+        let (query, topic) = (query.as_deref(), topic.as_deref());
+        let incoming = Incoming { headers: &headers, query, topic, body: &body, dry_run };
         let received = self.take(&admitted.live, integration, &incoming).await?;
         let answer = integration.source.report(&received, &admitted.live.public_url)?;
         seen.delivered.became(received);
@@ -207,6 +215,9 @@ fn integration(admitted: &Admitted) -> Result<&Arc<Integration>, Error> {
 /// Why a delivery cannot be sent again: it proved nothing when it came, or is not there as it came.
 fn replay_problem(delivery: &Delivery) -> Option<String> {
     let id = delivery.id;
+    if delivery.request.route == CHANGES {
+        return Some(format!("delivery {id} is a change event, which makes no incident"));
+    }
     if delivery.request.cut {
         return Some(format!(
             "the body of delivery {id} was not kept whole: it is longer than `[deliveries] body_bytes`, or was refused \

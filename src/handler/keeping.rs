@@ -28,6 +28,8 @@ const ERROR_CHARS: usize = 2000;
 pub struct Delivered {
     /// Its body, if that was read.
     pub body: Option<Bytes>,
+    /// What stands in its path behind the key.
+    pub topic: Option<String>,
     /// It proved whose it is.
     pub proven: bool,
     /// It is an earlier one that is sent again.
@@ -135,12 +137,14 @@ impl Handler {
         answered: (u16, Option<&Error>),
         now_ms: i64,
     ) {
-        let Delivered { body, proven, replay, outcomes, incidents } = std::mem::take(&mut seen.delivered);
+        let Delivered { body, topic, proven, replay, outcomes, incidents } =
+            std::mem::take(&mut seen.delivered);
         let (integration, replays, mut request) = match (replay, &seen.who) {
             (Some(replay), _) => (replay.integration, Some(replay.id), replay.request),
             (None, Some(Who::Integration(integration))) => {
                 let query = head.uri.query().map(ToOwned::to_owned);
-                let request = KeptRequest { query, headers: lines(&head.headers), ..KeptRequest::default() };
+                let (route, headers) = (seen.template().to_owned(), lines(&head.headers));
+                let request = KeptRequest { route, topic, query, headers, ..KeptRequest::default() };
                 (integration.name.clone(), None, request)
             }
             _ => return,

@@ -34,6 +34,7 @@ pub fn redact(delivery: &mut Delivery, registry: &Registry) {
     let request = &mut delivery.request;
     let headers = request.headers().filter(|(name, _)| !is_secret_header(name));
     request.headers = headers.map(|(name, value)| format!("{name}: {}\n", known(value))).collect();
+    request.topic = request.topic.as_deref().map(known);
     request.query = request.query.as_deref().map(|query| without_parameters(query, &known));
     let body = String::from_utf8_lossy(&request.body);
     // Not by the type that it claims: `curl -d` calls everything a form.
@@ -207,7 +208,7 @@ mod tests {
                     "authorization: Basic eA==\nx-hub-signature-256: 00\nx-gotify-key: k\nx-event: push: 1\n"
                         .into(),
                 body: b"a=1&password=2".to_vec(),
-                cut: false,
+                ..KeptRequest::default()
             },
             ..Delivery::default()
         };

@@ -87,6 +87,7 @@ impl Handler {
             body,
             dry_run: dry_run(head)?,
         };
+        seen.delivered.topic = incoming.topic.map(ToOwned::to_owned);
         let received = self.take(&admitted.live, integration, &incoming).await?;
         let answer = integration.source.answer(&received, &admitted.live.public_url)?;
         seen.delivered.became(received);

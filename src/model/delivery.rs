@@ -32,6 +32,10 @@ pub struct Delivery {
 /// What is kept of a request itself: nothing that proves who sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeptRequest {
+    /// Its path, as the table of routes writes it.
+    pub route: String,
+    /// What stood in the path behind the key.
+    pub topic: Option<String>,
     /// What stood behind the `?` of its URL.
     pub query: Option<String>,
     /// Its headers, `name: value`, one a line.
@@ -57,8 +61,9 @@ impl Delivery {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let error = self.error.as_ref().map_or(0, |(_, text)| text.len());
-        let KeptRequest { query, headers, body, .. } = &self.request;
-        ROW_BYTES + error + query.as_ref().map_or(0, String::len) + headers.len() + body.len()
+        let KeptRequest { topic, query, headers, body, .. } = &self.request;
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        ROW_BYTES + error + length(topic) + length(query) + headers.len() + body.len()
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Keep {
 /// All that lists show.
 const LISTED: &str =
     "SELECT delivery.id, integration.name, at, request_id, status, error_code, error, outcomes, incidents,
-        replays, size, body_cut, proven
+        replays, size, body_cut, proven, route
     FROM delivery JOIN integration ON integration.id = delivery.integration";
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -39,7 +39,7 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         replays: row.get(9)?,
         size: row.get(10)?,
         proven: row.get(12)?,
-        request: KeptRequest { cut: row.get(11)?, ..KeptRequest::default() },
+        request: KeptRequest { cut: row.get(11)?, route: row.get(13)?, ..KeptRequest::default() },
     })
 }
 
@@ -49,8 +49,8 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
     let mut integrations = HashSet::new();
     let sql =
         "INSERT INTO delivery (integration, at, status, bytes, size, body_cut, replays, request_id, outcomes, incidents,
-             error_code, error, query, headers, body, proven)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+             error_code, error, query, headers, body, proven, route, topic)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     for delivery in &*keep.deliveries {
         let integration = tx.integration(&delivery.integration)?;
         let (code, error) = delivery.error.as_ref().map(|(code, text)| (code, text)).unzip();
@@ -72,6 +72,8 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
             request.headers,
             request.body,
             delivery.proven,
+            request.route,
+            request.topic,
         ])?;
         total += delivery.bytes() as i64;
         integrations.insert(integration);
@@ -169,11 +171,13 @@ pub fn find(connection: &Connection, integration: &str, id: i64) -> rusqlite::Re
     let sql = format!("{LISTED} WHERE integration.name = ?1 AND delivery.id = ?2");
     let found = connection.prepare_cached(&sql)?.query_row(params![integration, id], listed).optional()?;
     let Some(mut delivery) = found else { return Ok(None) };
-    let sql = "SELECT query, headers, body FROM delivery WHERE id = ?1";
-    let cut = delivery.request.cut;
-    let request =
-        |row: &Row<'_>| Ok(KeptRequest { query: row.get(0)?, headers: row.get(1)?, body: row.get(2)?, cut });
-    delivery.request = connection.prepare_cached(sql)?.query_row([id], request)?;
+    let kept = &mut delivery.request;
+    let sql = "SELECT topic, query, headers, body FROM delivery WHERE id = ?1";
+    connection.prepare_cached(sql)?.query_row([id], |row| {
+        (kept.topic, kept.query) = (row.get(0)?, row.get(1)?);
+        (kept.headers, kept.body) = (row.get(2)?, row.get(3)?);
+        Ok(())
+    })?;
     Ok(Some(delivery))
 }
 

@@ -50,6 +50,7 @@ mod protocol;
 mod rates;
 mod registry;
 mod reload;
+mod replays;
 mod resume;
 mod retention;
 mod search;

@@ -229,3 +229,20 @@ fn what_sns_did_not_sign_is_refused() {
     assert_eq!(post(&server, &good).status, 201);
     assert_eq!(server.get("/api/v1/incidents").data()["total"], 1);
 }
+
+#[test]
+fn what_could_not_be_verified_is_not_sent_again_and_what_was_need_not_be_verified_again() {
+    let amazon = Amazon::new();
+    let server = amazon.server();
+    let good = amazon.sign("2", notification(Some("s"), &alarm("ALARM")));
+    let mut unverified = good.clone();
+    unverified["SigningCertURL"] =
+        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-ffffffffffffffff.pem".into();
+    assert_eq!(post(&server, &unverified).code(), "overloaded");
+    assert_eq!(post(&server, &good).status, 201);
+    amazon.fetched();
+    let replay = |id: u32| server.post_to(&format!("/api/v1/integrations/aws/deliveries/{id}/replay"), "");
+    assert_eq!(replay(1).code(), "cannot_replay");
+    assert_eq!(replay(2).data()["alerts"][0]["outcome"], "repeated");
+    assert_eq!(amazon.fetched(), [""; 0]);
+}

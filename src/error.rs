@@ -79,7 +79,7 @@ impl Kind {
 }
 
 /// Field errors in one answer; a hostile body could have thousands.
-const MAX_FIELDS: usize = 50;
+pub const MAX_FIELDS: usize = 50;
 
 /// One thing that is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -134,6 +134,8 @@ pub struct Error {
     pub details: Details,
     /// When to try again, in seconds; the `Retry-After` header.
     pub retry_after_s: Option<u64>,
+    /// How to authenticate, where that is what was lacking; the `WWW-Authenticate` header.
+    pub challenge: &'static str,
     /// What caused it, for the log only.
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -142,7 +144,14 @@ impl Error {
     /// A refusal with a text for the caller. Those that ask for a retry say so in `Retry-After`.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let retry_after_s = (kind.status() == 503).then_some(1);
-        Self { kind, message: message.into(), details: Details::None, retry_after_s, cause: None }
+        Self {
+            kind,
+            message: message.into(),
+            details: Details::None,
+            retry_after_s,
+            challenge: "Bearer",
+            cause: None,
+        }
     }
 
     /// A bug. The caller reads a fixed text; the cause goes to the log under the request's id.

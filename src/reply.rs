@@ -142,7 +142,7 @@ pub fn failure(error: &Error, dialect: Dialect, request_id: &str, now_ms: i64) -
         headers.push((ALLOW, allowed));
     }
     if error.kind == Kind::Unauthenticated {
-        headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        headers.push((WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge)));
     }
     Reply { status, headers, body: Body::Whole(body.into()) }
 }

@@ -31,7 +31,8 @@ impl Resolver<'_, '_> {
             let keys = std::mem::take(&mut raw.routing_keys);
             let keys = self.routing_keys(keys, for_pagerduty, &label, &mut keys_in_use, listen);
             let source = raw.source.take().and_then(|source| self.source(&source, &mut raw, &label));
-            let scheme = raw.signature.or(source.as_ref().map(|(_, scheme)| *scheme)).unwrap_or_default();
+            let scheme = raw.signature.as_ref().map(|at| at.value);
+            let scheme = scheme.or(source.as_ref().map(|(_, scheme)| *scheme)).unwrap_or_default();
             let protection = self.protection(&mut raw, scheme, &label);
             let default_service = raw
                 .default_service
@@ -117,19 +118,31 @@ impl Resolver<'_, '_> {
             );
             self.problems.report(&header.place, message);
         }
-        if scheme == SignatureScheme::Sns
-            && let Some(place) = secrets_at
-        {
-            let message =
-                "`integrations.signing_secrets` says nothing to SNS, which signs with its certificate";
+        let has_secrets = secrets_at.is_some();
+        let without = matches!(scheme, SignatureScheme::Sns | SignatureScheme::None);
+        if let Some(place) = secrets_at.filter(|_| without) {
+            let message = format!(
+                "`integrations.signing_secrets` says nothing to `signature = \"{}\"`, which has no secret",
+                scheme.as_str()
+            );
             self.problems.report(&place, message);
+        }
+        // Who writes how requests are signed thinks that they have to be.
+        let meant = raw.signature.as_ref().map(|at| &at.place).or(header.as_ref().map(|at| &at.place));
+        if let Some(place) = meant.filter(|_| !has_secrets && !without) {
+            let message = format!(
+                "integration `{label}` says how requests are signed, and has no `signing_secrets`, so unsigned ones are \
+                 taken; add one, or say `signature = \"none\"`"
+            );
+            self.problems.report(place, message);
         }
         let timestamp_header = header.map(|at| at.value);
         let mut protection = Protection::signed(signing_secrets, scheme, timestamp_header);
         for At { value, place } in std::mem::take(&mut raw.basic_auth) {
             let what = format!("the basic_auth of integration `{label}`");
             let Some(pair) = self.secret(value, &place, &what) else { continue };
-            if !pair.expose().contains(':') {
+            let halves = pair.expose().split_once(':');
+            if !halves.is_some_and(|(user, password)| !user.is_empty() && !password.is_empty()) {
                 self.problems
                     .report(&place, format!("{what} must be a user and a password: \"user:password\""));
             }

@@ -41,6 +41,7 @@ mod tests {
         let shown = lines.collect::<Vec<_>>().join("\n");
         let shown = shown.replace("{ file = \"ops.token\" }", "{ env = \"OPS_TOKEN\" }");
         let shown = shown.replace("source = \"custom\"", "source = \"mapping\"");
+        let shown = shown.replace("signing_secrets = []", "signing_secrets = [\"0123456789abcdef\"]");
         shown.replace("signature = \"firebell\"", "signature = \"grafana\"")
     }
 

@@ -58,7 +58,7 @@ fn form<'a>(scheme: SignatureScheme, timestamp_header: &'a [&'a str]) -> Option<
             advice: "enter the secret in the contact point under HMAC Signature, and the timestamp header of the \
                      configuration, if it has one",
         },
-        SignatureScheme::Sns => return None,
+        SignatureScheme::Sns | SignatureScheme::None => return None,
     };
     Some(form)
 }
@@ -139,7 +139,9 @@ pub fn check_authorization(protection: &Protection, headers: &HeaderMap) -> Resu
         None => "this integration wants an Authorization header: one of its `basic_auth` or `bearer_tokens`",
         Some(_) => "the Authorization header is none of this integration's `basic_auth` and `bearer_tokens`",
     };
-    Err(Error::new(Kind::Unauthenticated, message))
+    let mut error = Error::new(Kind::Unauthenticated, message);
+    error.challenge = protection.challenge();
+    Err(error)
 }
 
 /// In constant time, as far as the secret is concerned.

@@ -20,8 +20,8 @@ use crate::source::{Parsed, Received, Request, Source, pagerduty};
 use crate::store::{IdempotencyKey, Ingest, Placed};
 
 /// Bodies of more bytes may take a mapping longer than others should wait: the empty objects that fit into this many are
-/// a thousand alerts.
-const LARGE_BODY_BYTES: usize = 4 * 1024;
+/// some three hundred alerts.
+const LARGE_BODY_BYTES: usize = 1024;
 
 /// Characters of an `Idempotency-Key`.
 const IDEMPOTENCY_KEY_CHARS: usize = 255;

@@ -15,7 +15,8 @@ pub struct Warning {
     /// The field as the sender wrote it.
     pub field: String,
     /// Machine-readable: `unknown_field`, `empty_field`, `unknown_service`, `inactive_service`, `metadata_dropped`,
-    /// `kept`, `shortened`, `invalid`, `unknown_severity`, `more_warnings`.
+    /// `kept`, `shortened`, `invalid`, `unknown_severity`,
+    /// `no_key`, `more_warnings`.
     pub code: String,
     /// What was done instead, to follow the field's name in a sentence.
     pub message: String,

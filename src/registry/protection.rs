@@ -19,13 +19,16 @@ pub enum SignatureScheme {
     Sentry,
     /// <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/>
     Grafana,
+    /// Nothing is signed, or nobody checks it.
+    None,
     /// By Amazon's certificate, so without a secret. <https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html>
     Sns,
 }
 
 impl SignatureScheme {
     /// Every scheme.
-    pub const ALL: [Self; 5] = [Self::Firebell, Self::Github, Self::Sentry, Self::Grafana, Self::Sns];
+    pub const ALL: [Self; 6] =
+        [Self::Firebell, Self::Github, Self::Sentry, Self::Grafana, Self::Sns, Self::None];
 
     /// Its name in the configuration.
     #[must_use]
@@ -36,6 +39,7 @@ impl SignatureScheme {
             Self::Sentry => "sentry",
             Self::Grafana => "grafana",
             Self::Sns => "sns",
+            Self::None => "none",
         }
     }
 }
@@ -51,6 +55,7 @@ pub struct Protection {
     pub timestamp_header: Option<String>,
     /// `Authorization` headers of which one must be there, as hashes; none: no such header is looked at.
     authorizations: Vec<Hash>,
+    basic: bool,
 }
 
 impl Protection {
@@ -61,17 +66,24 @@ impl Protection {
         scheme: SignatureScheme,
         timestamp_header: Option<String>,
     ) -> Self {
-        Self { signing_secrets, scheme, timestamp_header, authorizations: Vec::new() }
+        Self { signing_secrets, scheme, timestamp_header, authorizations: Vec::new(), basic: false }
     }
 
     /// Lets `user:password` in by basic authentication.
     pub fn allow_basic(&mut self, user_and_password: &str) {
+        self.basic = true;
         self.authorizations.push(hash(&format!("basic {}", STANDARD.encode(user_and_password))));
     }
 
     /// Lets the bearer of `token` in.
     pub fn allow_bearer(&mut self, token: &str) {
         self.authorizations.push(hash(&format!("bearer {token}")));
+    }
+
+    /// What a request without one is told to bring. Some senders, SNS among them, send a password only when asked.
+    #[must_use]
+    pub const fn challenge(&self) -> &'static str {
+        if self.basic { "Basic realm=\"Firebell\", charset=\"UTF-8\"" } else { "Bearer" }
     }
 
     /// Whether an `Authorization` header is needed.

@@ -4,9 +4,10 @@
 //! evaluation is bounded in steps; what a body can make it work on is bounded by the body's limit and depth.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
+use minijinja::value::{Enumerator, Object, ObjectRepr, Rest, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::json::{self, Json, push_quoted};
@@ -32,6 +33,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.remove_global("debug");
     environment.remove_global("range");
     environment.add_filter("fromjson", from_json_text);
+    environment.add_function("key", key);
     // As JSON is sent, without the escapes that web pages need.
     environment.add_filter("tojson", |value: &Value| to_json(value).map_or(Value::UNDEFINED, Value::from));
     environment
@@ -76,6 +78,7 @@ impl Expression {
                 _ => {}
             }
         }
+        super::names::check(&ENVIRONMENT, text)?;
         Ok(Self { text: text.into(), compiled: Arc::new(compiled) })
     }
 
@@ -90,7 +93,10 @@ impl Expression {
     /// # Errors
     /// Why it gives nothing.
     pub fn eval(&self, scope: &Value) -> Result<Value, String> {
-        self.compiled.eval(scope.clone()).map_err(|error| match error.kind() {
+        // Extreme numbers overflow in the library, which is a panic where overflows are checked.
+        let result = catch_unwind(AssertUnwindSafe(|| self.compiled.eval(scope.clone())));
+        let result = result.map_err(|_| "ends in a number that is too large".to_owned())?;
+        result.map_err(|error| match error.kind() {
             ErrorKind::OutOfFuel => format!("takes more than {STEPS} steps"),
             _ => describe(&error, None),
         })
@@ -121,8 +127,16 @@ fn unknown_name(expression: &minijinja::Expression<'_, '_>) -> Option<String> {
     unknown.into_iter().next()
 }
 
+/// What is wrong with the expression itself, whatever it is evaluated on.
 const fn is_missing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction)
+    matches!(
+        kind,
+        ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::MissingArgument
+            | ErrorKind::TooManyArguments
+    )
 }
 
 /// An error in a sentence; where it is, if `text` is what was to be compiled. An error at run time may not show values:
@@ -208,16 +222,24 @@ impl Object for Texts {
     }
 }
 
-/// A JSON value for expressions. Numbers become numbers; one that no 128-bit integer holds becomes the nearest `f64`.
+/// A JSON value for expressions. `null` is as if it were not there: it would become the word None where texts are put
+/// together. Numbers become numbers; an integer that 128 bits do not hold, and what no `f64` holds, stays the text that it
+/// is, so that two ids stay two.
 pub fn from_json(json: &Json<'_>) -> Value {
     match json {
-        Json::Null => Value::from(()),
+        Json::Null => Value::UNDEFINED,
         Json::Bool(value) => Value::from(*value),
         Json::Number(text) => match text.parse::<i64>() {
             Ok(number) => Value::from(number),
             Err(_) => match text.parse::<i128>() {
                 Ok(number) => Value::from(number),
-                Err(_) => Value::from(text.parse::<f64>().unwrap_or(f64::NAN)),
+                Err(_) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+                    Value::from(*text)
+                }
+                Err(_) => match text.parse::<f64>() {
+                    Ok(number) if number.is_finite() => Value::from(number),
+                    _ => Value::from(*text),
+                },
             },
         },
         Json::String(text) => Value::from(text.as_ref()),
@@ -226,6 +248,13 @@ pub fn from_json(json: &Json<'_>) -> Value {
             members.iter().map(|(name, value)| (Value::from(name.as_ref()), from_json(value))),
         ),
     }
+}
+
+/// The function `key`: its arguments with `/` between them; undefined where one of them is nothing, since what lacks a
+/// part of its key is not the same problem as everything else that lacks it.
+fn key(parts: Rest<Value>) -> Value {
+    let texts: Option<Vec<_>> = parts.iter().map(to_text).collect();
+    texts.map_or(Value::UNDEFINED, |texts| Value::from(texts.join("/")))
 }
 
 /// The filter `fromjson`: what a text says as JSON; undefined where it is none.

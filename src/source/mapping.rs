@@ -1,15 +1,24 @@
 //! Mappings: any JSON to alerts, by expressions. A preset is one that is shipped, a user's own is in the configuration.
 
+use std::time::{Duration, Instant};
+
 use minijinja::Value;
 
 use super::expression::{self, Expression, Scope};
 use super::{Parsed, Request};
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, MAX_FIELDS};
 use crate::json;
 use crate::model::{NativeAlert, Services, Severity, Status, Warning};
 
 /// Alerts in one body. A body of 4 MiB can hold a million empty ones, and each costs an evaluation of everything.
 const MOST_ALERTS: usize = 10_000;
+
+/// How long the expressions may take for all of them. One evaluation is bounded in steps, and takes some milliseconds at
+/// the most.
+const MOST_TIME: Duration = Duration::from_secs(1);
+
+/// Warnings in the answer to one body.
+const MOST_WARNINGS: usize = 100;
 
 /// How bodies become alerts. What is `None` says nothing; without a title there is no alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +97,7 @@ impl Mapping {
             self.add(&mut parsed, scope, services).map_err(Error::fields)?;
             return Ok(parsed);
         };
+        let begin = Instant::now();
         let items = items(for_each, &scope)?;
         let mut parsed = Parsed::default();
         let mut errors = Vec::new();
@@ -101,7 +111,19 @@ impl Mapping {
                     }),
                 );
             }
+            // Nobody reads more of them, and each costs another evaluation of everything.
+            if errors.len() > MAX_FIELDS {
+                break;
+            }
+            if begin.elapsed() > MOST_TIME {
+                let message = format!(
+                    "takes the mapping longer than {} s for one body; simplify its expressions, or send less at once",
+                    MOST_TIME.as_secs()
+                );
+                return Err(Error::fields(vec![FieldError::new("for_each", "too_many", message)]));
+            }
         }
+        limit_warnings(&mut parsed);
         if errors.is_empty() { Ok(parsed) } else { Err(Error::fields(errors)) }
     }
 
@@ -112,7 +134,12 @@ impl Mapping {
             parsed.ignored += 1;
             return Ok(());
         }
-        let alert = self.read(&mut reading);
+        let mut alert = self.read(&mut reading);
+        if alert.dedup_key.is_none() && self.dedup_key.is_some() {
+            let message =
+                "comes of nothing in the body, so this is an incident of its own, which nothing resolves";
+            alert.warnings.push(Warning::new("dedup_key", "no_key", message));
+        }
         if !reading.errors.is_empty() {
             return Err(reading.errors);
         }
@@ -160,6 +187,22 @@ impl Mapping {
             warnings.push(Warning::new("severity", "unknown_severity", message));
         }
         severity
+    }
+}
+
+/// What every alert is warned of is read once, if at all: a body of many gets no answer of many times its size.
+fn limit_warnings(parsed: &mut Parsed) {
+    let mut left = MOST_WARNINGS;
+    for (_, warnings) in &mut parsed.alerts {
+        if warnings.len() > left {
+            let more = warnings.len() - left;
+            warnings.truncate(left);
+            if left > 0 {
+                let message = format!("has {more} more warnings, and those of later alerts are left out");
+                warnings.push(Warning::new("body", "more_warnings", message));
+            }
+        }
+        left = left.saturating_sub(warnings.len());
     }
 }
 

@@ -8,6 +8,7 @@ mod form;
 mod gotify;
 mod mapping;
 mod message;
+mod names;
 mod ntfy;
 pub mod pagerduty;
 pub mod presets;

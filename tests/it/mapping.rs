@@ -155,7 +155,10 @@ fn what_expressions_may_cost_is_bounded() {
     assert_eq!(field_codes(&huge), "alerts[0].title:invalid");
     // What fits into the steps and not into a title is shortened.
     let long = one(&post(&server, &json!({ "times": 100_000 })));
-    assert_eq!(long["warnings"][0]["code"], "shortened");
+    assert_eq!(
+        (&long["warnings"][0]["code"], &long["warnings"][1]["code"]),
+        (&"no_key".into(), &"shortened".into())
+    );
 
     let many = |count: usize| json!({ "list": (0..count).map(|n| json!({ "key": n })).collect::<Vec<_>>() });
     assert_eq!(field_codes(&post(&server, &many(10_001))), "for_each:too_many");
@@ -169,6 +172,67 @@ fn what_expressions_may_cost_is_bounded() {
     assert_eq!(server.send("POST", WEBHOOK, &[], padded((4 << 20) + 1).as_bytes()).status, 413);
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     assert_eq!(server.send("POST", WEBHOOK, &[], deep.as_bytes()).code(), "invalid_json");
+}
+
+#[test]
+fn a_body_that_takes_too_long_or_would_say_too_much_is_bounded_as_a_whole() {
+    let costly = "payload.a|map('string')|map('upper')|map('lower')|list|length";
+    let fields =
+        ["title", "description", "dedup_key", "source_url"].map(|field| format!("{field} = \"{costly}\"\n"));
+    let server = start("mapping", "", &format!("for_each = \"payload.list\"\n{}", fields.concat()));
+    let body = json!({ "a": (0..600).collect::<Vec<_>>(), "list": vec![json!({}); 10_000] });
+    let refused = post(&server, &body);
+    assert_eq!(field_codes(&refused), "for_each:too_many");
+    assert!(refused.text.contains("longer than 1 s for one body"), "{}", refused.text);
+
+    let server = start(
+        "mapping",
+        "",
+        "for_each = \"payload.list\"\ntitle = \"'t'\"\ndedup_key = \"item\"\nseverity = \"'blue'\"\n",
+    );
+    let answer = post(&server, &json!({ "list": (0..500).collect::<Vec<_>>() })).data();
+    let warnings: Vec<_> = answer["alerts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["warnings"].as_array().unwrap().len())
+        .collect();
+    assert_eq!((warnings.iter().sum::<usize>(), warnings[0], warnings[499]), (100, 1, 0));
+}
+
+#[test]
+fn null_is_nothing_and_a_key_is_whole_or_none() {
+    let server = start(
+        "mapping",
+        "",
+        "title = \"payload.a ~ ' is down'\"\ndedup_key = \"key('x', payload.a, payload.b)\"\nmetadata = \"payload\"\n",
+    );
+    let post = |body: &str| one(&server.send("POST", WEBHOOK, &[], body.as_bytes()));
+    let whole = post(r#"{"a": "web", "b": 7}"#);
+    assert_eq!(whole["dedup_key"], "x/web/7");
+    for body in [r#"{"a": "web", "b": null}"#, r#"{"a": "web"}"#, r#"{"a": "web", "b": ""}"#] {
+        let result = post(body);
+        assert_eq!((&result["dedup_key"], &result["outcome"]), (&Value::Null, &"created".into()), "{body}");
+        assert_eq!(result["warnings"][0]["code"], "no_key");
+    }
+    assert_eq!(server.show(post(r#"{"a": null}"#)["incident_number"].as_str().unwrap())["title"], "is down");
+    // Two ids that no number of ours holds are two.
+    let long = |end: char| {
+        post(&format!(r#"{{"a": "web", "b": 123456789012345678901234567890123456789012345678{end}}}"#))
+    };
+    let (first, second) = (long('1'), long('2'));
+    assert_ne!(first["incident_number"], second["incident_number"]);
+    assert_eq!(long('1')["incident_number"], first["incident_number"]);
+    let large = post(r#"{"a": "x", "b": 1, "c": 1e999}"#);
+    assert_eq!(server.show(large["incident_number"].as_str().unwrap())["metadata"]["c"], "1e999");
+}
+
+#[test]
+fn a_number_at_the_edge_is_no_bug() {
+    let server = start("mapping", "", "title = \"payload.s[payload.a:payload.b:payload.c] or 't'\"\n");
+    let body = json!({ "s": "abc", "a": i64::MIN, "b": i64::MAX, "c": i64::MIN });
+    let response = post(&server, &body);
+    assert!(matches!(response.status, 201 | 400), "{response:?}");
 }
 
 #[test]
@@ -257,6 +321,7 @@ fn basic_authentication_and_bearers_protect_an_integration() {
     let send = |headers: &[(&str, &str)]| server.send("POST", WEBHOOK, headers, b"1");
     let none = send(&[signature]);
     assert_eq!((none.status, none.code().as_str()), (401, "unauthenticated"));
+    assert_eq!(none.header("www-authenticate"), Some("Basic realm=\"Firebell\", charset=\"UTF-8\""));
     for wrong in ["Basic cHJvbTpwYXNzd29yZA==", "Bearer HUSH-bearer-012345678", "HUSH-bearer-0123456789", ""]
     {
         assert_eq!(send(&[("Authorization", wrong)]).code(), "unauthenticated", "{wrong}");

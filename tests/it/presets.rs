@@ -18,7 +18,7 @@ fn fixtures(preset: &str) -> PathBuf {
 fn start(preset: &str) -> Server {
     Server::start(&format!(
         "{HEAD}{SERVICES}[[integrations]]\nname = 'it'\nsource = '{preset}'\nrouting_keys = ['HUSH-prod-key-0001']\n\
-         default_service = 'SER-00001'\nsignature = 'firebell'\n"
+         default_service = 'SER-00001'\nsignature = 'none'\n"
     ))
 }
 
@@ -104,12 +104,69 @@ fn check(preset: &str) {
     assert_eq!(seen, expected, "{preset}");
 }
 
+/// The body without one of its members, or with null or something else in its place, at the first levels.
+fn mutations(body: &Value, depth: usize) -> Vec<Value> {
+    let Some(members) = body.as_object().filter(|_| depth > 0) else { return Vec::new() };
+    let mut all = Vec::new();
+    for (name, value) in members {
+        let mut without = members.clone();
+        without.remove(name);
+        all.push(Value::Object(without));
+        let inner = match value {
+            Value::Array(items) => items.first().map(|item| mutations(item, depth - 1)).unwrap_or_default(),
+            value => mutations(value, depth - 1),
+        };
+        let inner = inner.into_iter().map(|one| if value.is_array() { Value::Array(vec![one]) } else { one });
+        for other in
+            [Value::Null, 7.into(), "".into(), "x".into(), Value::Array(vec![])].into_iter().chain(inner)
+        {
+            let mut changed = members.clone();
+            changed.insert(name.clone(), other);
+            all.push(Value::Object(changed));
+        }
+    }
+    all
+}
+
+/// A sender that lacks something must not get a bug for an answer, nor have two problems taken for one.
+fn check_mutations(preset: &str) {
+    let server = start(preset);
+    let headers = headers(preset);
+    let mut tried = 0;
+    for file in bodies(preset) {
+        let body: Value = serde_json::from_slice(&fs::read(fixtures(preset).join(&file)).unwrap()).unwrap();
+        let own = headers.get(&file).map(Vec::as_slice).unwrap_or_default();
+        let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let mut connection = crate::http::Connection::open(server.addr()).unwrap();
+        let path = format!("{}?dry_run=1", crate::server::WEBHOOK);
+        for mutated in mutations(&body, 2) {
+            let answer = connection.try_send("POST", &path, &own, mutated.to_string().as_bytes()).unwrap();
+            assert!(matches!(answer.status, 200 | 400), "{file}: {mutated}: {answer:?}");
+            for alert in answer.json()["data"]["alerts"].as_array().into_iter().flatten() {
+                let key = alert["dedup_key"].as_str().unwrap_or("whole");
+                let whole = !key.contains("None") && !key.starts_with('/') && !key.ends_with(['/', '-']);
+                // Gatus writes an endpoint without a group like that itself.
+                assert!(whole || preset == "gatus" || preset == "aws-sns", "{file}: {key}: {mutated}");
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{preset}: only {tried}");
+}
+
 macro_rules! presets {
     ($($name:ident $preset:literal)*) => {
         $(#[test]
         fn $name() {
             check($preset);
         })*
+
+        mod mutated {
+            $(#[test]
+            fn $name() {
+                super::check_mutations($preset);
+            })*
+        }
 
         #[test]
         fn every_preset_has_fixtures() {

@@ -41,6 +41,34 @@ fn every_source_is_listed_and_presets_are_shown_as_they_are() {
     assert!(stderr.ends_with("did you mean grafana?\n"), "{stderr}");
 }
 
+/// What people copy into Netdata's configuration, with what alarms may say.
+#[test]
+fn netdatas_script_makes_json_of_anything() {
+    let folder = empty();
+    let (_, shown, _) = run(&folder, &["show", "netdata"]);
+    let begin = shown.find("  custom_sender() {").unwrap();
+    let end = begin + shown[begin..].find("\n  }\n").unwrap() + 5;
+    let values = "host='a\"b'; alarm_id=7; name='c\\d'; chart=e; status=CRITICAL; value_string='9 %'; goto_url=http://x; \
+                  info=$'disk \"sda\" \\ path\\\\ \\\n\tnext'; sent=0\n";
+    // In the place of Netdata's own, which calls curl with the same arguments.
+    let docurl = "docurl() { while [ $# -gt 0 ]; do [ \"$1\" = --data-binary ] && printf '%s' \"$2\" >body.json; shift; done; echo 200; }\n";
+    let script = format!("{docurl}{values}{}\ncustom_sender\n[ $sent = 1 ]\n", &shown[begin..end]);
+    folder.write("script.bash", &script);
+    let status =
+        std::process::Command::new("bash").arg("script.bash").current_dir(folder.path(".")).status().unwrap();
+    assert!(status.success());
+    let body: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path("body.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&body["host"], &body["name"], &body["alarm_id"]),
+        (&"a\"b".into(), &"c\\d".into(), &"7".into())
+    );
+    assert_eq!(body["info"], "disk \"sda\" \\ path\\ \\  next");
+    let (code, stdout, _) = run(&folder, &["try", "netdata", "body.json"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("SEV1  new  a\"b: c\\d\n"), "{stdout}");
+}
+
 #[test]
 fn a_body_on_disk_is_tried_on_a_preset_without_any_configuration() {
     let folder = empty();

@@ -18,9 +18,12 @@ use crate::registry::Integration;
 use crate::source::{Mapping, Parsed, Request, Source, presets};
 
 /// Sources that are no presets, for the list.
-const KINDS: [(&str, &str); 2] = [
+const KINDS: [(&str, &str); 5] = [
     ("custom", "Firebell's own JSON: title, service_id, …"),
     ("mapping", "any JSON, by expressions of your own: [integrations.mapping]"),
+    ("pagerduty", "PagerDuty's Events API v2, at /v2/enqueue"),
+    ("ntfy", "what is published to ntfy, at /ntfy/KEY/TOPIC"),
+    ("gotify", "messages to Gotify, at /message"),
 ];
 
 #[derive(Debug, Args)]
@@ -80,6 +83,12 @@ fn list() -> Outcome {
 }
 
 fn show(name: &str) -> Outcome {
+    if let Some((_, about)) = KINDS.iter().find(|(kind, _)| *kind == name) {
+        text::say(&format!(
+            "{name}: {about}\nIt has no expressions to be shown; the README says how it is used."
+        ));
+        return Ok(());
+    }
     let Some(file) = presets::text(name) else { return Err(unknown(name, &[])) };
     text::say(file.trim_end());
     Ok(())

@@ -106,7 +106,8 @@ fn check_url(fields: &mut Fields<'_>, text: &str) -> bool {
 }
 
 /// Absolute, http or https, and nothing in it that a browser would drop silently.
-pub(super) fn is_web_url(text: &str) -> bool {
+#[must_use]
+pub fn is_web_url(text: &str) -> bool {
     let parsed = Url::parse(text).ok();
     let web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     web && !text.chars().any(|c| c.is_control() || c.is_whitespace())

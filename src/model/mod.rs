@@ -13,7 +13,7 @@ mod status;
 pub mod timeline;
 mod words;
 
-pub use alert::{Alert, AlertLimits};
+pub use alert::{Alert, AlertLimits, is_web_url};
 pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};

@@ -6,7 +6,7 @@
 use super::{Parsed, Received};
 use crate::error::{Error, FieldError};
 use crate::json::{self, Json, Member, quoted};
-use crate::model::{NativeAlert, Services, Severity, Status};
+use crate::model::{NativeAlert, Services, Severity, Status, is_web_url};
 use crate::reply::Answer;
 
 /// Characters of a routing key; senders check this themselves.
@@ -124,32 +124,16 @@ fn triggered(event: &[Member<'_>], payload: &[Member<'_>]) -> NativeAlert {
         push(&mut metadata, name, find(payload, name));
     }
     push(&mut metadata, "client", find(event, "client"));
-    let mut links = match find(event, "links") {
-        Some(Json::Array(links)) => links.clone(),
-        _ => Vec::new(),
-    };
-    let href = |link: &Json<'_>| match link {
-        Json::Object(link) => string(link, "href").map(str::to_owned).filter(|href| !href.trim().is_empty()),
-        _ => None,
-    };
-    let source_url = match links.iter().position(|link| href(link).is_some()) {
-        Some(first) => {
-            push(&mut metadata, "client_url", find(event, "client_url"));
-            href(&links.remove(first))
-        }
-        None => string(event, "client_url").map(str::to_owned),
-    };
-    if !links.is_empty() {
-        push(&mut metadata, "links", Some(&Json::Array(links)));
-    }
+    push(&mut metadata, "client_url", find(event, "client_url"));
+    push(&mut metadata, "links", find(event, "links"));
     push(&mut metadata, "images", find(event, "images"));
     match find(payload, "custom_details") {
         Some(Json::Object(details)) => {
             for (name, value) in details {
-                // What the event says of itself counts more than what its details call the same.
-                if !metadata.iter().any(|(known, _)| known == name.as_ref()) {
-                    push(&mut metadata, name, Some(value));
-                }
+                // Where the event calls something of its own the same, both stay.
+                let taken = metadata.iter().any(|(known, _)| known == name.as_ref());
+                let name = if taken { format!("custom_details.{name}") } else { name.to_string() };
+                push(&mut metadata, &name, Some(value));
             }
         }
         other => push(&mut metadata, "custom_details", other),
@@ -158,10 +142,24 @@ fn triggered(event: &[Member<'_>], payload: &[Member<'_>]) -> NativeAlert {
         title: Some(summary.to_owned()),
         description: (summary.chars().count() > TITLE_CHARS).then(|| summary.to_owned()),
         severity: Some(severity),
-        source_url,
+        source_url: first_link(event),
         metadata,
         ..NativeAlert::default()
     }
+}
+
+/// Where to look: the first of the links that leads somewhere, else what led the client there.
+fn first_link(event: &[Member<'_>]) -> Option<String> {
+    let links = match find(event, "links") {
+        Some(Json::Array(links)) => links.as_slice(),
+        _ => &[],
+    };
+    let href = |link: &Json<'_>| match link {
+        Json::Object(link) => string(link, "href").map(|href| href.trim().to_owned()),
+        _ => None,
+    };
+    let links = links.iter().filter_map(href);
+    links.chain(string(event, "client_url").map(str::to_owned)).find(|href| is_web_url(href))
 }
 
 /// Adds what says something.
@@ -183,7 +181,12 @@ fn check(members: &[Member<'_>], is_change: bool, errors: &mut Vec<FieldError>) 
     let mut is_trigger = false;
     if !is_change {
         match text(members, "event_action", "event_action", errors) {
-            Some("trigger") => is_trigger = true,
+            Some("trigger") => {
+                is_trigger = true;
+                if !matches!(find(members, "dedup_key"), None | Some(Json::Null | Json::String(_))) {
+                    errors.push(FieldError::new("dedup_key", "wrong_type", "is invalid (must be a string)"));
+                }
+            }
             Some("acknowledge" | "resolve") => _ = text(members, "dedup_key", "dedup_key", errors),
             Some(_) => {
                 let message =

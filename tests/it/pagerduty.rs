@@ -124,9 +124,9 @@ fn everything_that_it_says_is_kept() {
     let expected = json!({
         "source": "srv", "component": "sda1", "class": "disk", "timestamp": "2015-07-17T08:42:58.315+0000",
         "client": "Monitor", "client_url": "https://e.x/client",
-        "links": [{ "href": "" }, { "href": "https://e.x/2" }],
+        "links": [{ "href": "" }, { "href": "https://e.x/1", "text": "One" }, { "href": "https://e.x/2" }],
         "images": [{ "src": "https://e.x/i.png", "href": "", "alt": "" }],
-        "load": 0.75, "nested": { "a": [1] },
+        "load": 0.75, "custom_details.source": "ignored", "nested": { "a": [1] },
     });
     assert_eq!(incident["metadata"], expected);
     accepted(&server, "trigger", json!({ "dedup_key": "b", "client_url": "https://e.x/client" }));

@@ -3,7 +3,7 @@
 
 mod protection;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -141,6 +141,8 @@ pub struct Registry {
     integration_by_key: HashMap<Hash, usize>,
     tokens: Vec<Arc<Token>>,
     token_by_hash: HashMap<Hash, usize>,
+    /// Of every integration.
+    authorizations: HashSet<Hash>,
     default_severity: Option<Severity>,
 }
 
@@ -165,6 +167,7 @@ impl Registry {
             for key in &keys {
                 registry.integration_by_key.insert(hash(key), index);
             }
+            registry.authorizations.extend(integration.protection.authorizations());
             registry.integrations.push(Arc::new(integration));
         }
         for (index, (token, secret)) in tokens.into_iter().enumerate() {
@@ -207,11 +210,11 @@ impl Registry {
     /// Whether `word` is a secret that somebody may send: a routing key, a token, or what an integration wants to see.
     #[must_use]
     pub fn is_secret(&self, word: &str) -> bool {
-        let hash = hash(word);
-        let bearer = format!("bearer {word}");
-        self.integration_by_key.contains_key(&hash)
-            || self.token_by_hash.contains_key(&hash)
-            || self.integrations.iter().any(|integration| integration.protection.lets_in(&bearer))
+        let known = hash(word);
+        let authorizes = |scheme: &str| self.authorizations.contains(&hash(&format!("{scheme} {word}")));
+        self.integration_by_key.contains_key(&known)
+            || self.token_by_hash.contains_key(&known)
+            || (!self.authorizations.is_empty() && (authorizes("bearer") || authorizes("basic")))
     }
 
     /// Who bears `token`.

@@ -220,8 +220,8 @@ fn replay_problem(delivery: &Delivery) -> Option<String> {
     }
     if delivery.request.cut {
         return Some(format!(
-            "the body of delivery {id} was not kept whole: it is longer than `[deliveries] body_bytes`, or was refused \
-             before it was read; its sender can send it again"
+            "the body of delivery {id} was not kept whole: it is longer than `[deliveries] body_bytes`, was refused before \
+             it was read, or is no UTF-8; its sender can send it again"
         ));
     }
     if !delivery.proven {
@@ -236,7 +236,7 @@ fn replay_problem(delivery: &Delivery) -> Option<String> {
 
 fn header_map(request: &KeptRequest) -> HeaderMap {
     let header = |(name, value): (&str, &str)| {
-        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     };
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers().filter_map(header) {

@@ -71,8 +71,17 @@ impl Delivered {
 #[derive(Debug, Default)]
 pub struct Ring {
     waiting: Mutex<Waiting>,
-    /// One hands over at a time, so that who lists behind it finds everything. Whether the last one failed.
-    handing_over: tokio::sync::Mutex<bool>,
+    /// One hands over at a time, so that who lists behind it finds everything.
+    handing_over: tokio::sync::Mutex<HandOver>,
+}
+
+/// How the last handing over ended.
+#[derive(Debug, Default)]
+struct HandOver {
+    /// It failed, and that was said.
+    failed: bool,
+    /// What the writer was handed, where it did not answer in time: it may still be at it.
+    under_way: Option<Arc<Vec<Delivery>>>,
 }
 
 #[derive(Debug, Default)]
@@ -178,7 +187,12 @@ impl Handler {
 
     /// Hands what has been noted to the store. What that cannot take now is kept for the next time.
     pub async fn hand_over_deliveries(&self) {
-        let mut failed = self.ring.handing_over.lock().await;
+        let mut last = self.ring.handing_over.lock().await;
+        // While the disk hangs, the ring has bounds, and a queue of such jobs would have none.
+        if last.under_way.as_ref().is_some_and(|handed| Arc::strong_count(handed) > 1) {
+            return;
+        }
+        last.under_way = None;
         let mut deliveries = self.ring.take();
         if deliveries.is_empty() {
             return;
@@ -197,21 +211,25 @@ impl Handler {
         };
         let kept = self.store.keep(Keep { deliveries: Arc::clone(&deliveries), limits }).await;
         let Err(error) = kept else {
-            *failed = false;
+            last.failed = false;
             return;
         };
-        if !std::mem::replace(&mut *failed, true) {
+        if !std::mem::replace(&mut last.failed, true) {
             let cause = error.cause().map(tracing::field::display);
-            tracing::warn!(%error, cause, "deliveries were not kept; they are tried again every second");
+            tracing::warn!(%error, cause, "deliveries were not kept; what the disk refused is tried again every second");
         }
-        // The writer may still be at it when it was waited for in vain: then it has them.
-        if error.kind.status() == 503
-            && let Ok(deliveries) = Arc::try_unwrap(deliveries)
-        {
-            let newer = self.ring.take();
-            for delivery in deliveries.into_iter().chain(newer) {
-                self.ring.push(delivery, &limits);
+        if error.kind.status() != 503 {
+            return;
+        }
+        match Arc::try_unwrap(deliveries) {
+            Ok(deliveries) => {
+                let newer = self.ring.take();
+                for delivery in deliveries.into_iter().chain(newer) {
+                    self.ring.push(delivery, &limits);
+                }
             }
+            // It was waited for in vain: the writer has them.
+            Err(handed) => last.under_way = Some(handed),
         }
     }
 }
@@ -220,8 +238,8 @@ impl Handler {
 fn lines(headers: &HeaderMap) -> String {
     let mut lines = String::with_capacity(256);
     for (name, value) in headers {
-        let Ok(value) = value.to_str() else { continue };
-        for part in [name.as_str(), ": ", value, "\n"] {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        for part in [name.as_str(), ": ", &value, "\n"] {
             lines.push_str(part);
         }
     }

@@ -1,21 +1,33 @@
-//! What is kept of requests is without secrets: those of the configuration wherever they stand, and whatever is called
-//! like one. Off the way of alerts: it reads every byte.
+//! What is kept of requests is without secrets: those of the configuration, and whatever is called like one, also where
+//! they are escaped, in JSON within a string, or in a URL. Off the way of alerts: it reads every byte.
+//!
+//! What is no secret stays byte for byte as it was sent.
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
+use crate::json::quoted;
 use crate::model::Delivery;
 use crate::registry::Registry;
 
 const REDACTED: &str = "[redacted]";
 
 /// What names of secrets end with, in lower case and without `_` and `-`.
-const SECRET_NAMES: [&str; 13] = [
+const SECRET_NAMES: [&str; 20] = [
     "token",
     "secret",
     "password",
     "passwd",
+    "passphrase",
+    "pwd",
+    "auth",
     "authorization",
+    "credential",
+    "credentials",
     "cookie",
+    "signature",
+    "sig",
     "apikey",
     "routingkey",
     "accesskey",
@@ -26,25 +38,31 @@ const SECRET_NAMES: [&str; 13] = [
 ];
 
 /// Lengths of words that may be secrets of the configuration, in bytes.
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=1024;
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// Encodings within encodings that are looked into: a form with JSON with JSON in a string is three.
+const MOST_DEPTH: usize = 6;
 
 /// Takes the secrets out of a delivery.
 pub fn redact(delivery: &mut Delivery, registry: &Registry) {
-    let known = |text: &str| without_known(text, registry);
+    let redactor = Redactor { registry };
+    let clean = |text: &str| redactor.clean(text, 0).into_owned();
     let request = &mut delivery.request;
-    let headers = request.headers().filter(|(name, _)| !is_secret_header(name));
-    request.headers = headers.map(|(name, value)| format!("{name}: {}\n", known(value))).collect();
-    request.topic = request.topic.as_deref().map(known);
-    request.query = request.query.as_deref().map(|query| without_parameters(query, &known));
     let body = String::from_utf8_lossy(&request.body);
-    // Not by the type that it claims: `curl -d` calls everything a form.
-    let form = !body.trim_start().starts_with(['{', '['])
-        && form_urlencoded::parse(body.as_bytes()).any(|(name, _)| is_secret_name(&name));
-    let body = if form { without_parameters(&body, &known) } else { without_members(&known(&body)) };
-    request.body = body.into_bytes();
-    delivery.request_id = known(&delivery.request_id);
+    // What is no text is not there as it came, and would not be refused again as it was.
+    request.cut |= matches!(body, Cow::Owned(_));
+    let cleaned = clean(&body);
+    let body_changed = cleaned != body;
+    // An idempotency key is bound to the body that it came with; on another it would stand in its sender's way.
+    let goes = |name: &str| is_secret_header(name) || (body_changed && name == "idempotency-key");
+    let headers = request.headers().filter(|(name, _)| !goes(name));
+    request.headers = headers.map(|(name, value)| format!("{name}: {}\n", clean(value))).collect();
+    request.topic = request.topic.as_deref().map(clean);
+    request.query = request.query.as_deref().map(clean);
+    request.body = cleaned.into_bytes();
+    delivery.request_id = clean(&delivery.request_id);
     if let Some((_, text)) = &mut delivery.error {
-        *text = known(text);
+        *text = clean(text);
     }
 }
 
@@ -57,70 +75,131 @@ fn is_secret_header(name: &str) -> bool {
     is_secret_name(name) || name.contains("signature")
 }
 
-/// `text` without routing keys, tokens and signing secrets of the configuration.
-fn without_known(text: &str, registry: &Registry) -> String {
-    let mut text = Cow::Borrowed(text);
-    let secrets = registry.integrations().iter().flat_map(|one| &one.protection.signing_secrets);
-    for secret in secrets.filter(|secret| !secret.is_empty()) {
-        if text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), REDACTED).into();
+struct Redactor<'r> {
+    registry: &'r Registry,
+}
+
+impl Redactor<'_> {
+    /// `text` without secrets. What stands between quotes is looked at as what it means; the rest as it is. Neither JSON
+    /// nor anything else has to be whole.
+    fn clean<'t>(&self, text: &'t str, depth: usize) -> Cow<'t, str> {
+        if depth > MOST_DEPTH {
+            return REDACTED.into();
+        }
+        let text = self.without_signing_secrets(text);
+        let mut out = String::with_capacity(text.len());
+        let mut rest = &*text;
+        while let Some(quote) = rest.find('"') {
+            let (before, from) = rest.split_at(quote);
+            let (literal, after) = from.split_at(string_end(from));
+            out.push_str(&self.outside(before, depth));
+            out.push_str(&self.literal(literal, depth));
+            rest = after;
+            if !is_secret_name(literal.trim_matches('"')) {
+                continue;
+            }
+            let Some(value) = after.trim_start().strip_prefix(':').map(str::trim_start) else { continue };
+            if gives_nothing_away(value) {
+                continue;
+            }
+            let (colon, value) = after.split_at(after.len() - value.len());
+            out.extend([colon, "\"", REDACTED, "\""]);
+            rest = value.split_at(value_end(value)).1;
+        }
+        out.push_str(&self.outside(rest, depth));
+        if out == *text { text } else { out.into() }
+    }
+
+    /// A string with its quotes; it may lack the second.
+    fn literal<'t>(&self, literal: &'t str, depth: usize) -> Cow<'t, str> {
+        let decoded = serde_json::from_str::<String>(literal);
+        let inner = match &decoded {
+            Ok(text) => text.as_str(),
+            Err(_) => literal.trim_matches('"'),
+        };
+        match self.clean(inner, depth + 1) {
+            cleaned if cleaned == inner => literal.into(),
+            cleaned => quoted(&cleaned).into(),
         }
     }
-    // Keys are known as hashes only, so words are compared: in what may stand in a key, and in what may in a token.
-    let in_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let in_token = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | ',' | '<' | '>' | '&');
-    let text = without_words(&text, in_key, registry);
-    without_words(&text, in_token, registry)
-}
 
-fn without_words(text: &str, is_part: impl Fn(char) -> bool, registry: &Registry) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(&is_part) {
-        let (before, from) = rest.split_at(start);
-        let (word, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
-        out.push_str(before);
-        let secret = SECRET_BYTES.contains(&word.len()) && registry.is_secret(word);
-        out.push_str(if secret { REDACTED } else { word });
-        rest = after;
-    }
-    out + rest
-}
-
-/// A query, or a form, without parameters that are called like a secret.
-fn without_parameters(query: &str, known: &impl Fn(&str) -> String) -> String {
-    let mut out = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| !is_secret_name(name)) {
-        out.append_pair(&known(&name), &known(&value));
-    }
-    out.finish()
-}
-
-/// JSON with the values of members that are called like a secret replaced. It need not be JSON all through: what is
-/// none is kept too, and what was cut.
-fn without_members(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(quote) = rest.find('"') {
-        let (before, from) = rest.split_at(quote);
-        let (string, after) = from.split_at(string_end(from));
-        out.push_str(before);
-        out.push_str(string);
-        rest = after;
-        let Some(value) = after.trim_start().strip_prefix(':') else { continue };
-        let value = value.trim_start();
-        // `null`, `true` and `false` give nothing away.
-        if !is_secret_name(string.trim_matches('"')) || value.starts_with(['n', 't', 'f']) {
-            continue;
+    /// Text without quotes: parameters that are called like a secret, and the configuration's secrets among its words.
+    fn outside(&self, text: &str, depth: usize) -> String {
+        let is_part =
+            |c: char| c.is_ascii_graphic() && !matches!(c, '\'' | '\\' | ',' | '<' | '>' | '&' | '?' | ';');
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(is_part) {
+            let (before, from) = rest.split_at(start);
+            let (word, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
+            out.push_str(before);
+            out.push_str(&self.word(word, depth));
+            rest = after;
         }
-        let (colon, value) = after.split_at(after.len() - value.len());
-        out.push_str(colon);
-        out.push('"');
-        out.push_str(REDACTED);
-        out.push('"');
-        rest = value.split_at(value_end(value)).1;
+        out + rest
     }
-    out + rest
+
+    /// A word, or a parameter of a form or a URL.
+    fn word<'t>(&self, word: &'t str, depth: usize) -> Cow<'t, str> {
+        if self.is_secret(word) {
+            return REDACTED.into();
+        }
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (&word[..=name.len()], value),
+            None => ("", word),
+        };
+        let parameter = name.trim_end_matches('=');
+        if !parameter.is_empty() && !value.is_empty() && is_secret_name(&unescaped(parameter)) {
+            return format!("{name}{REDACTED}").into();
+        }
+        if value.contains('%') {
+            let meant = unescaped(value);
+            // A lone percent sign stands for itself.
+            let cleaned = if meant == value { Cow::Borrowed(value) } else { self.clean(&meant, depth + 1) };
+            if cleaned != meant {
+                return (name.to_owned()
+                    + &form_urlencoded::byte_serialize(cleaned.as_bytes()).collect::<String>())
+                    .into();
+            }
+        }
+        let in_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let secret = |part: &&str| self.is_secret(part);
+        match word.split(|c| !in_key(c)).chain([value]).find(secret) {
+            Some(part) => word.replace(part, REDACTED).into(),
+            None => word.into(),
+        }
+    }
+
+    fn is_secret(&self, word: &str) -> bool {
+        SECRET_BYTES.contains(&word.len()) && self.registry.is_secret(word)
+    }
+
+    /// Signing secrets are known as they are, and may hold anything.
+    fn without_signing_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        let integrations = self.registry.integrations().iter();
+        for secret in integrations.flat_map(|one| &one.protection.signing_secrets) {
+            if !secret.is_empty() && text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), REDACTED).into();
+            }
+        }
+        text
+    }
+}
+
+/// What percent signs, and pluses beside them, stand for.
+fn unescaped(text: &str) -> String {
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// `null`, `true` and `false`.
+fn gives_nothing_away(value: &str) -> bool {
+    ["null", "true", "false"].iter().any(|word| {
+        let behind = value.strip_prefix(word);
+        behind.is_some_and(|behind| {
+            !behind.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        })
+    })
 }
 
 /// Where the string that `text` begins with ends, or `text`.
@@ -165,9 +244,78 @@ mod tests {
     use crate::registry::{Scope, Token};
 
     fn registry() -> Registry {
-        let token =
-            Token { name: "ops".into(), email: None, scopes: vec![Scope::IncidentsRead], rate_per_minute: 0 };
-        Registry::new(vec![], vec![], vec![(token, "t0ken/with+signs==".into())], Severity::Sev2)
+        let token = |name: &str| {
+            let scopes = vec![Scope::IncidentsRead];
+            Token { name: name.into(), email: None, scopes, rate_per_minute: 0 }
+        };
+        let tokens = [("ops", "t0ken/with+signs=="), ("cli", "routing-key-000001")];
+        let tokens = tokens.map(|(name, secret)| (token(name), secret.to_owned()));
+        Registry::new(vec![], vec![], tokens.into(), Severity::Sev2)
+    }
+
+    fn clean(text: &str) -> String {
+        let registry = registry();
+        Redactor { registry: &registry }.clean(text, 0).into_owned()
+    }
+
+    #[test]
+    fn secrets_are_found_in_every_spelling() {
+        for text in [
+            r#"{"a":"key:\nrouting-key-000001"}"#,
+            r#"{"a":"\u003crouting-key-000001\u003e"}"#,
+            r#"{"a":"t0ken\/with+signs=="}"#,
+            r#"{"a":"https%3A%2F%2Fh%2Fwebhooks%2Frouting-key-000001"}"#,
+            "payload=1&x=%22routing-key-000001%22",
+            "https://h/webhooks/routing-key-000001?x=1",
+            "key=routing-key-000001",
+            r#"{"a":"{\"b\":\"routing-key-000001\"}"}"#,
+        ] {
+            let told = clean(text);
+            assert!(!told.contains("routing-key") && !told.contains("signs"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_is_called_like_a_secret_is_found_in_what_holds_it() {
+        for (given, expected) in [
+            (r#"{"M":"{\"password\":\"hunter2\"}"}"#, r#"{"M":"{\"password\":\"[redacted]\"}"}"#),
+            (r#"{"u":"http://x/?a=1&Token=abcdef"}"#, r#"{"u":"http://x/?a=1&Token=[redacted]"}"#),
+            (
+                "payload=%7B%22token%22%3A%22h%22%7D&b=1",
+                "payload=%7B%22token%22%3A%22%5Bredacted%5D%22%7D&b=1",
+            ),
+            (r#"{"password": tops3cret}"#, r#"{"password": "[redacted]"}"#),
+            ("auth=QmFzaWMg&b=%41", "auth=[redacted]&b=%41"),
+        ] {
+            assert_eq!(clean(given), expected);
+        }
+    }
+
+    #[test]
+    fn what_holds_no_secret_stays_as_it_is() {
+        for text in [
+            "Login at 10% & more, 100 %25 & \"rest\" of the text = that",
+            r#"{"a": "\u00e9 \/ %41 + x=y&z", "tokens": 3, "b":"a\\"}"#,
+            "a=1&b=%7B%22x%22%7D&c=a+b",
+            "it's 5 o'clock; path\\to\\x, <b>é</b>",
+        ] {
+            assert_eq!(clean(text), text);
+        }
+        assert_eq!(clean("bad token=xyz & rest"), "bad token=[redacted] & rest");
+    }
+
+    #[test]
+    fn what_is_no_text_counts_as_cut_and_a_key_goes_with_the_body_it_was_bound_to() {
+        let redacted = |body: &[u8]| {
+            let mut delivery = Delivery::default();
+            delivery.request.body = body.to_vec();
+            delivery.request.headers = "idempotency-key: k\n".into();
+            redact(&mut delivery, &registry());
+            (delivery.request.cut, delivery.request.headers)
+        };
+        assert!(redacted(b"{\"t\":\"St\xf6rung\"}").0);
+        assert_eq!(redacted(b"{\"a\":1}"), (false, "idempotency-key: k\n".into()));
+        assert_eq!(redacted(b"{\"token\":\"x\"}"), (false, String::new()));
     }
 
     #[test]
@@ -186,17 +334,18 @@ mod tests {
             (r#"{"secret":"#, r#"{"secret":"[redacted]""#),
             ("", ""),
         ] {
-            assert_eq!(without_members(given), expected);
+            let registry = registry();
+            assert_eq!(Redactor { registry: &registry }.clean(given, 0), expected);
         }
     }
 
     #[test]
     fn tokens_of_the_configuration_are_found_wherever_they_stand() {
         for text in ["t0ken/with+signs==", "a \"t0ken/with+signs==\" b", "x,t0ken/with+signs==\n"] {
-            let told = without_known(text, &registry());
+            let told = clean(text);
             assert!(told.contains(REDACTED) && !told.contains("signs"), "{told}");
         }
-        assert_eq!(without_known("t0ken/with+signs=", &registry()), "t0ken/with+signs=");
+        assert_eq!(clean("t0ken/with+signs="), "t0ken/with+signs=");
     }
 
     #[test]
@@ -214,9 +363,15 @@ mod tests {
         };
         redact(&mut delivery, &registry());
         let KeptRequest { query, headers, body, .. } = delivery.request;
-        assert_eq!(query.as_deref(), Some("topic=a+b&k=%5Bredacted%5D"));
-        assert_eq!((headers.as_str(), body.as_slice()), ("x-event: push: 1\n", &b"a=1"[..]));
-        for text in ["[ {\"a\":\"&token=1\"}", "no form: at all&", "{"] {
+        assert_eq!(
+            query.as_deref(),
+            Some("topic=a%20b&token=[redacted]&Api_Key=[redacted]&k=%5Bredacted%5D")
+        );
+        assert_eq!(
+            (headers.as_str(), body.as_slice()),
+            ("x-event: push: 1\n", &b"a=1&password=[redacted]"[..])
+        );
+        for text in ["[ {\"a\":\"&tokens=1\"}", "no form: at all&", "{"] {
             let mut other = Delivery::default();
             other.request.body = text.into();
             redact(&mut other, &registry());

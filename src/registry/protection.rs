@@ -92,6 +92,11 @@ impl Protection {
         !self.authorizations.is_empty()
     }
 
+    /// What is let in.
+    pub(super) fn authorizations(&self) -> impl Iterator<Item = Hash> {
+        self.authorizations.iter().copied()
+    }
+
     /// Whether the value of an `Authorization` header is one of those that are let in. Looked up by hash: how long it
     /// takes says nothing about the others.
     #[must_use]

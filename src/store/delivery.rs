@@ -43,6 +43,10 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
+/// How many more are forgotten than are added, in one transaction: alerts wait for it. Where limits were lowered, the
+/// rest is left to [`forget_tx`].
+const FORGOTTEN_BESIDES: i64 = 200;
+
 /// Keeps them, and forgets what is then too much. What is too old is left to [`forget_tx`].
 pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
     let mut total = total_bytes(tx)?;
@@ -79,15 +83,11 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
         integrations.insert(integration);
     }
     tx.memory.delivery_bytes = Some(total);
+    let most = keep.deliveries.len() as i64 + FORGOTTEN_BESIDES;
     for integration in integrations {
-        forget_beyond_tx(tx, integration, keep.limits.keep, -1)?;
+        forget_beyond_tx(tx, integration, keep.limits.keep, most)?;
     }
-    while tx.memory.delivery_bytes > Some(keep.limits.total_bytes as i64) {
-        let oldest = "DELETE FROM delivery WHERE id = (SELECT min(id) FROM delivery) RETURNING bytes";
-        if forget_by_tx(tx, oldest, []).map_err(Failure::Sqlite)? == 0 {
-            break;
-        }
-    }
+    forget_bytes_tx(tx, keep.limits.total_bytes, most)?;
     Ok(Done::Written)
 }
 
@@ -107,10 +107,23 @@ pub fn forget_tx(tx: &mut Tx<'_>, limits: &DeliveryLimits, most: i64) -> rusqlit
     for integration in integrations {
         more |= forget_beyond_tx(tx, integration, limits.keep, most)? == most;
     }
-    Ok(more)
+    Ok(more | (forget_bytes_tx(tx, limits.total_bytes, most)? == most))
 }
 
-/// Forgets all but the last `keep` of an integration, at most `most` of them (-1: all); how many it were is returned.
+/// Forgets the oldest until the others fit into `bytes`, at most `most` of them; how many it were is returned.
+fn forget_bytes_tx(tx: &mut Tx<'_>, bytes: usize, most: i64) -> rusqlite::Result<i64> {
+    let mut forgotten = 0;
+    while forgotten < most && total_bytes(tx)? > bytes as i64 {
+        let oldest = "DELETE FROM delivery WHERE id = (SELECT min(id) FROM delivery) RETURNING bytes";
+        if forget_by_tx(tx, oldest, [])? == 0 {
+            break;
+        }
+        forgotten += 1;
+    }
+    Ok(forgotten)
+}
+
+/// Forgets all but the last `keep` of an integration, at most `most` of them; how many it were is returned.
 fn forget_beyond_tx(tx: &mut Tx<'_>, integration: i64, keep: usize, most: i64) -> rusqlite::Result<i64> {
     let sql = "DELETE FROM delivery WHERE id IN
                    (SELECT id FROM delivery WHERE integration = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3)

@@ -61,6 +61,36 @@ fn a_key_that_made_a_retry_safe_makes_sending_again_safe() {
 }
 
 #[test]
+fn what_stands_in_headers_in_other_letters_is_sent_again_as_it_was() {
+    let server = Server::new();
+    let send = || {
+        let key = [("Idempotency-Key", "schlüssel")];
+        server.send("POST", WEBHOOK, &key, alert(json!({})).to_string().as_bytes())
+    };
+    assert_eq!(send().status, 201);
+    let again = replay(&server, &list(&server, "")[0]["id"], "");
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(server.list(""), [1]);
+}
+
+#[test]
+fn what_is_no_text_is_not_sent_again_and_what_lost_a_secret_does_not_stand_in_its_senders_way() {
+    let server = Server::new();
+    let latin = b"{\"title\":\"St\xf6rung\",\"service_id\":\"SER-00001\"}";
+    assert_eq!(server.send("POST", WEBHOOK, &[], latin).code(), "invalid_json");
+    let refused = replay(&server, &list(&server, "")[0]["id"], "");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "cannot_replay"));
+
+    let body = alert(json!({ "service_id": "SER-00003", "metadata": { "token": "x" } })).to_string();
+    let send = || server.send("POST", WEBHOOK, &[("Idempotency-Key", "k")], body.as_bytes());
+    assert_eq!(send().status, 400);
+    let id = list(&server, "")[0]["id"].clone();
+    server.reload(&format!("{HEAD}{SERVICES}{MAIL}{PROD}"));
+    assert_eq!(replay(&server, &id, "").status, 201);
+    assert_eq!(send().status, 201, "another body than the one that was sent again, and no conflict");
+}
+
+#[test]
 fn what_did_not_prove_who_sent_it_is_not_sent_again() {
     let server = Server::with("bearer_tokens = ['HUSH-bearer-0000001']");
     assert_eq!(server.post(alert(json!({}))).code(), "unauthenticated");

@@ -24,7 +24,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`clock`], [`error`], [`json`], [`outbound`], [`route`] |
+//! | 0 | [`clock`], [`error`], [`hex`], [`json`], [`outbound`], [`route`] |
 //! | 1 | [`metrics`], [`model`], [`reply`] |
 //! | 2 | [`source`], [`registry`], [`config`], [`store`] |
 //! | 3 | [`handler`] |
@@ -38,6 +38,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod handler;
+pub mod hex;
 pub mod json;
 pub mod metrics;
 pub mod model;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{FieldError, nearest};
-use crate::model::Severity;
-use crate::source::Source;
+use crate::error::{Error, FieldError, nearest};
+use crate::model::{Services, Severity};
+use crate::source::{Parsed, Request, Source};
 pub use protection::{Protection, SignatureScheme};
 
 /// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
@@ -258,6 +258,18 @@ impl Registry {
                 FieldError::new("service_id", "inactive_service", message)
             }
         })
+    }
+
+    /// The alerts in what an integration was sent.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn alerts(&self, integration: &Integration, request: &Request<'_>) -> Result<Parsed, Error> {
+        let services = Services {
+            problem: &|service| self.find_service(service).err(),
+            default: integration.default_service.as_deref(),
+        };
+        integration.source.parse(request, &services)
     }
 
     /// The id behind an id or alias, active or not.

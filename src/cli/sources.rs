@@ -15,16 +15,7 @@ use crate::config::{Config, Preset};
 use crate::error::{Details, Error};
 use crate::model::{Alert, Services, Severity, Status, Warning};
 use crate::registry::Integration;
-use crate::source::{Mapping, Parsed, Request, Source, presets};
-
-/// Sources that are no presets, for the list.
-const KINDS: [(&str, &str); 5] = [
-    ("custom", "Firebell's own JSON: title, service_id, …"),
-    ("mapping", "any JSON, by expressions of your own: [integrations.mapping]"),
-    ("pagerduty", "PagerDuty's Events API v2, at /v2/enqueue"),
-    ("ntfy", "what is published to ntfy, at /ntfy/KEY/TOPIC"),
-    ("gotify", "messages to Gotify, at /message"),
-];
+use crate::source::{KINDS, Mapping, Parsed, Request, Source, presets};
 
 #[derive(Debug, Args)]
 pub struct Sources {
@@ -139,11 +130,7 @@ fn parse(
     if let Some((config, integration)) =
         config.zip(integrations.iter().find(|integration| integration.name == name))
     {
-        let services = Services {
-            problem: &|service| config.registry.find_service(service).err(),
-            default: integration.default_service.as_deref(),
-        };
-        return Ok(integration.source.parse(request, &services));
+        return Ok(config.registry.alerts(integration, request));
     }
     if presets::text(name).is_none() {
         return Err(unknown(name, integrations));

@@ -151,12 +151,7 @@ impl Resolver<'_, '_> {
         for At { value, place } in std::mem::take(&mut raw.bearer_tokens) {
             let what = format!("a bearer token of integration `{label}`");
             let Some(token) = self.secret(value, &place, &what) else { continue };
-            if token.expose().len() < 16 || !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
-                let message = format!(
-                    "{what} must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one"
-                );
-                self.problems.report(&place, message);
-            }
+            self.check_token(token.expose(), &place, &what);
             protection.allow_bearer(token.expose());
         }
         protection

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Problems;
-use super::problem::Collector;
-use super::reader::{Reader, Section};
+use super::problem::At;
+use super::reader::{self, Section};
 use super::value::{Given, scheme, severity, string};
 use crate::model::Severity;
 use crate::registry::SignatureScheme;
@@ -34,14 +34,8 @@ impl Preset {
     }
 
     fn parse(file: &str, text: &str) -> Result<Self, Problems> {
-        let (document, syntax_errors) = toml::de::DeTable::parse_recoverable(text);
-        let mut problems = Collector::new(Path::new(file), text);
-        for error in &syntax_errors {
-            problems.report_syntax(error.span().map_or(0, |span| span.start), error.message());
-        }
-        let mut reader = Reader { problems, env: &|_| None, incomplete: !syntax_errors.is_empty() };
-        let preset = Section::root(&mut reader, document.get_ref(), |preset| {
-            let text = |at: Option<super::problem::At<String>>| at.map_or_else(String::new, |at| at.value);
+        let (preset, problems, _) = reader::read(Path::new(file), text, &|_| None, |preset| {
+            let text = |at: Option<At<String>>| at.map_or_else(String::new, |at| at.value);
             Self {
                 about: text(preset.required("about", string)),
                 setup: text(preset.required("setup", string)),
@@ -49,7 +43,7 @@ impl Preset {
                 mapping: read_mapping(preset),
             }
         });
-        reader.problems.finish(preset)
+        problems.finish(preset)
     }
 }
 

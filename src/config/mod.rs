@@ -26,7 +26,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use toml::de::DeTable;
 use url::{Host, Url};
 
 pub use deliveries::DeliveryLimits;
@@ -39,7 +38,6 @@ pub use template::fresh;
 
 use problem::{Collector, Place};
 use raw::RawConfig;
-use reader::Reader;
 use resolve::Resolver;
 
 use crate::registry::{Registry, Scope};
@@ -188,15 +186,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config,
 }
 
 fn parse(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
-    let (document, syntax_errors) = DeTable::parse_recoverable(text);
-    let mut problems = Collector::new(path, text);
-    for error in &syntax_errors {
-        problems.report_syntax(error.span().map_or(0, |span| span.start), error.message());
-    }
-    let incomplete = !syntax_errors.is_empty();
-    let mut reader = Reader { problems, env, incomplete };
-    let raw = RawConfig::read(&mut reader, document.get_ref());
-    let mut problems = reader.problems;
+    let (raw, mut problems, incomplete) = reader::read(path, text, env, RawConfig::read);
     if incomplete {
         return Err(problems.into_problems());
     }

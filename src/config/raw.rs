@@ -6,13 +6,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use super::deliveries::DeliveryLimits;
 use super::limits::Limits;
 use super::mapping::read_mapping;
 use super::problem::At;
-use super::reader::{Reader, Section};
+use super::reader::Section;
 use super::secret::{RawSecret, raw_secret};
 use super::value::{
     base_url, choice, duration, email, flag, header_name, integer, name, scheme, severity, short,
@@ -21,7 +19,7 @@ use super::value::{
 use super::{Log, StoreConfig};
 use crate::model::Severity;
 use crate::registry::{AfterResolve, OnUnknownResolve, Scope, SignatureScheme};
-use crate::source::{Dedup, Mapping, MessageRules, presets};
+use crate::source::{Dedup, KINDS, Mapping, MessageRules, presets};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -85,8 +83,8 @@ pub(super) struct RawToken {
 }
 
 impl RawConfig {
-    pub(super) fn read(reader: &mut Reader<'_>, document: &DeTable<'_>) -> Self {
-        Section::root(reader, document, |root| Self {
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
+        Self {
             listen: root.optional("listen", socket_address),
             public_url: root.optional("public_url", base_url).map(|at| at.value),
             store: root.table("store", |store| StoreConfig {
@@ -109,7 +107,7 @@ impl RawConfig {
             services: root.tables("services", read_service),
             integrations: root.tables("integrations", read_integration),
             tokens: root.tables("tokens", read_token),
-        })
+        }
     }
 }
 
@@ -178,10 +176,7 @@ fn read_message_rules(integration: &mut Section<'_, '_>) -> MessageRules {
 
 /// What `source` may be: a kind, or a preset.
 fn source_names() -> Vec<&'static str> {
-    ["custom", "mapping", "pagerduty", "ntfy", "gotify"]
-        .into_iter()
-        .chain(presets::ALL.map(|(name, _)| name))
-        .collect()
+    KINDS.iter().chain(&presets::ALL).map(|(name, _)| *name).collect()
 }
 
 fn read_token(token: &mut Section<'_, '_>) -> RawToken {

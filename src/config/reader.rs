@@ -5,6 +5,7 @@
 //! exists.
 
 use std::ops::Range;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -24,6 +25,33 @@ pub(super) struct Reader<'a> {
     pub(super) incomplete: bool,
 }
 
+/// Reads a whole document. What was wrong so far is in the collector; the flag says that the syntax was, too.
+pub(super) fn read<'a, T>(
+    file: &'a Path,
+    text: &'a str,
+    env: Env<'a>,
+    read: impl FnOnce(&mut Section<'_, 'a>) -> T,
+) -> (T, Collector<'a>, bool) {
+    let (document, syntax_errors) = DeTable::parse_recoverable(text);
+    let mut problems = Collector::new(file, text);
+    for error in &syntax_errors {
+        problems.report_syntax(error.span().map_or(0, |span| span.start), error.message());
+    }
+    let incomplete = !syntax_errors.is_empty();
+    let mut reader = Reader { problems, env, incomplete };
+    let mut root = Section {
+        reader: &mut reader,
+        table: Some(document.get_ref()),
+        place: Place::Byte(0),
+        path: String::new(),
+        overridable: true,
+        known: Vec::new(),
+    };
+    let value = read(&mut root);
+    root.report_unknown();
+    (value, reader.problems, incomplete)
+}
+
 /// One table of the document, or the place where it would be.
 pub(super) struct Section<'s, 'a> {
     reader: &'s mut Reader<'a>,
@@ -38,25 +66,6 @@ pub(super) struct Section<'s, 'a> {
 }
 
 impl<'s, 'a> Section<'s, 'a> {
-    /// Reads the whole document.
-    pub(super) fn root<T>(
-        reader: &mut Reader<'a>,
-        document: &DeTable<'_>,
-        read: impl FnOnce(&mut Section<'_, 'a>) -> T,
-    ) -> T {
-        let mut root = Section {
-            reader,
-            table: Some(document),
-            place: Place::Byte(0),
-            path: String::new(),
-            overridable: true,
-            known: Vec::new(),
-        };
-        let value = read(&mut root);
-        root.report_unknown();
-        value
-    }
-
     /// The option `name`, if it is given and right. An environment variable wins over the file; an empty one counts
     /// as unset, which is how `docker compose` passes on a variable that nobody set.
     pub(super) fn optional<T>(

@@ -139,17 +139,22 @@ impl Resolver<'_, '_> {
         let what = format!("the token of `{label}`");
         let secret = self.secret(raw.value, &raw.place, &what)?;
         let text = secret.expose();
-        if text.len() < 16 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            let message = format!(
-                "{what} must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one"
-            );
-            self.problems.report(&raw.place, message);
-        }
+        self.check_token(text, &raw.place, &what);
         if let Some(first) = in_use.claim(text, label, &raw.place) {
             let line = self.problems.name(&first.place);
             self.problems.report(&raw.place, format!("{what} is already that of `{}`, {line}", first.owner));
         }
         Some(secret)
+    }
+
+    /// What may go into an `Authorization` header, and is not guessed.
+    pub(super) fn check_token(&mut self, token: &str, place: &Place, what: &str) {
+        if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            let message = format!(
+                "{what} must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one"
+            );
+            self.problems.report(place, message);
+        }
     }
 
     /// Takes a name that only one may have; `what` says what kind of name.

@@ -7,6 +7,7 @@ use super::Live;
 use super::query::Query;
 use crate::clock::parse_rfc3339;
 use crate::error::{Error, FieldError};
+use crate::hex;
 use crate::model::{Number, Severity, Status, Wanted};
 use crate::store::{Filter, ListQuery, Page, Place, Sort, Span};
 
@@ -168,5 +169,5 @@ fn read_cursor(cursor: &str, query: &ListQuery) -> Option<(Place, usize)> {
 /// What a cursor is bound to: its order and its filters.
 fn digest(query: &ListQuery) -> String {
     let digest = Sha256::digest(format!("{:?} {:?}", query.sort, query.filter).as_bytes());
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..4])
 }

@@ -201,7 +201,7 @@ impl Handler {
         let live = self.live();
         let limits = &live.config.limits;
         let (who, body_limit) = match found.route {
-            Route::Webhook => {
+            Route::Webhook | Route::Ntfy => {
                 let key = found.parameters.first().map_or("", |key| key);
                 let integration = webhook::authenticate(&live, key, head)?;
                 let group = integration.source.is_group();
@@ -210,11 +210,6 @@ impl Handler {
             }
             // The key is in the body; `identify` goes on from there.
             Route::PagerDuty | Route::PagerDutyChange => (Who::Anyone, Some(limits.pagerduty_body_bytes)),
-            Route::Ntfy => {
-                let key = found.parameters.first().map_or("", |key| key);
-                let integration = webhook::authenticate(&live, key, head)?;
-                (Who::Integration(integration), Some(limits.custom_body_bytes))
-            }
             Route::Gotify => {
                 let key = gotify::token(head).unwrap_or_default();
                 let integration = webhook::authenticate(&live, &key, head)?;
@@ -306,7 +301,7 @@ impl Handler {
             Route::Webhook | Route::PagerDuty | Route::Ntfy | Route::Gotify => {
                 self.receive(admitted, head, body, seen).await
             }
-            Route::PagerDutyChange => self.receive_change(admitted, head, body, seen),
+            Route::PagerDutyChange => self.receive_change(admitted, head, body, seen).await,
             Route::GotifyVersion => Ok(gotify::version()),
             Route::GotifyHealth => self.readyz().await.map(|_| gotify::healthy()),
             Route::AuthVerify => access::verify(admitted),

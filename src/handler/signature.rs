@@ -5,6 +5,7 @@ use http::HeaderMap;
 use sha2::Sha256;
 
 use crate::error::{Error, Kind};
+use crate::hex;
 use crate::registry::{Protection, SignatureScheme};
 
 /// How far a sender's clock may be from ours.
@@ -91,7 +92,11 @@ pub fn verify(protection: &Protection, headers: &HeaderMap, body: &[u8], now_ms:
         text.parse::<i64>().map_err(|_| invalid("the signature's timestamp is not a number of Unix seconds"))
     });
     let seconds = seconds.transpose()?;
-    let given = signature.strip_prefix(form.prefix).and_then(decode_hex).ok_or_else(|| {
+    let given = signature
+        .strip_prefix(form.prefix)
+        .and_then(hex::decode)
+        .filter(|bytes| bytes.len() == 32)
+        .ok_or_else(|| {
         invalid(&format!("the signature is not {}64 hexadecimal digits", described(form.prefix)))
     })?;
     let parts = [timestamp.unwrap_or(""), if timestamp.is_some() { form.separator } else { "" }];
@@ -153,7 +158,7 @@ fn signs(secret: &str, parts: [&str; 2], body: &[u8], given: &[u8]) -> bool {
 #[must_use]
 pub fn sign(secret: &str, timestamp: &str, body: &[u8]) -> Option<String> {
     let digest = mac(secret, [timestamp, "."], body)?.finalize().into_bytes();
-    Some(format!("sha256={}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Some(format!("sha256={}", hex::encode(&digest)))
 }
 
 fn mac(secret: &str, parts: [&str; 2], body: &[u8]) -> Option<Hmac<Sha256>> {
@@ -163,12 +168,6 @@ fn mac(secret: &str, parts: [&str; 2], body: &[u8]) -> Option<Hmac<Sha256>> {
     }
     mac.update(body);
     Some(mac)
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let digits: Vec<u32> = text.as_bytes().iter().map(digit).collect::<Option<_>>()?;
-    (digits.len() == 64).then(|| digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect())
 }
 
 #[cfg(test)]
@@ -300,13 +299,7 @@ mod tests {
         ];
         assert_eq!(check_with(&timed, &stale, body), Some("stale_signature"));
         let at = NOW_S.to_string();
-        let fresh: String = mac("secret", [&at, ":"], body)
-            .unwrap()
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let fresh = hex::encode(&mac("secret", [&at, ":"], body).unwrap().finalize().into_bytes());
         let pairs = [("x-grafana-alerting-signature", fresh.as_str()), ("x-grafana-time", at.as_str())];
         assert_eq!(check_with(&timed, &pairs, body), None);
         assert_eq!(check_with(&timed, &pairs, b"{}"), Some("invalid_signature"));

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use super::query::Query;
 use super::{Admitted, Handler, Live, Seen, Who, access, signature};
 use crate::error::{Error, FieldError, Kind};
-use crate::model::{Alert, Outcome, Services, Warning};
-use crate::registry::{Integration, PLACEHOLDER_KEY, Registry, SignatureScheme};
+use crate::model::{Alert, Outcome, Warning};
+use crate::registry::{Integration, PLACEHOLDER_KEY, SignatureScheme};
 use crate::reply::Answer;
 use crate::route::Dialect;
 use crate::source::{Parsed, Received, Request, Source, pagerduty};
@@ -75,11 +75,7 @@ impl Handler {
         body: &Bytes,
         seen: &mut Seen,
     ) -> Result<Answer, Error> {
-        let integration = self.check_sender(admitted, head, body)?;
-        if integration.protection.scheme == SignatureScheme::Sns {
-            self.verify_sns(body).await?;
-        }
-        seen.delivered.proven = true;
+        let integration = self.check_sender(admitted, head, body, seen).await?;
         let incoming = Incoming {
             headers: &head.headers,
             query: head.uri.query(),
@@ -136,37 +132,39 @@ impl Handler {
     }
 
     /// A change event of PagerDuty's: it tells what was done, and makes no incident.
-    pub(super) fn receive_change(
+    pub(super) async fn receive_change(
         &self,
         admitted: &Admitted,
         head: &Parts,
         body: &Bytes,
         seen: &mut Seen,
     ) -> Result<Answer, Error> {
-        self.check_sender(admitted, head, body)?;
-        seen.delivered.proven = true;
+        self.check_sender(admitted, head, body, seen).await?;
         check_encoding(&head.headers)?;
         pagerduty::check_change(body)?;
         Ok(pagerduty::change_answer())
     }
 
     /// What a request whose key is known must prove besides.
-    fn check_sender<'a>(
+    async fn check_sender<'a>(
         &self,
         admitted: &'a Admitted,
         head: &Parts,
         body: &Bytes,
+        seen: &mut Seen,
     ) -> Result<&'a Arc<Integration>, Error> {
         let Who::Integration(integration) = &admitted.who else {
             return Err(Error::internal("a webhook was admitted without an integration"));
         };
         signature::check_authorization(&integration.protection, &head.headers)?;
         signature::verify(&integration.protection, &head.headers, body, self.now_ms())?;
+        if integration.protection.scheme == SignatureScheme::Sns {
+            self.verify_sns(body).await?;
+        }
+        seen.delivered.proven = true;
         Ok(integration)
     }
-}
 
-impl Handler {
     /// Off the thread that serves: a certificate may have to be fetched.
     async fn verify_sns(&self, body: &Bytes) -> Result<(), Error> {
         let (sns, body, now_ms) = (Arc::clone(&self.sns), body.clone(), self.now_ms());
@@ -187,23 +185,15 @@ async fn parse(
 ) -> Result<Parsed, Error> {
     let Incoming { headers, query, topic, body, .. } = *incoming;
     if body.len() <= LARGE_BODY_BYTES || !matches!(integration.source, Source::Mapping(_)) {
-        return parse_now(&live.config.registry, integration, &Request { body, headers, query, topic });
+        return live.config.registry.alerts(integration, &Request { body, headers, query, topic });
     }
     let (live, integration, body) = (Arc::clone(live), Arc::clone(integration), body.clone());
     let (headers, query) = (headers.clone(), query.map(str::to_owned));
     let task = tokio::task::spawn_blocking(move || {
         let request = Request { body: &body, headers: &headers, query: query.as_deref(), topic: None };
-        parse_now(&live.config.registry, &integration, &request)
+        live.config.registry.alerts(&integration, &request)
     });
     task.await.map_err(Error::internal)?
-}
-
-fn parse_now(registry: &Registry, integration: &Integration, request: &Request<'_>) -> Result<Parsed, Error> {
-    let services = Services {
-        problem: &|service| registry.find_service(service).err(),
-        default: integration.default_service.as_deref(),
-    };
-    integration.source.parse(request, &services)
 }
 
 /// Only plain bodies: a limit on compressed bytes would be none.

@@ -53,6 +53,9 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// The statuses that a sender may give.
+    pub const STATUSES: [Status; 3] = [Status::New, Status::Investigating, Status::Resolved];
+
     /// Reads the alert in the members of a JSON object. `check_service` says what is wrong with the service, if
     /// anything: it joins the other errors, but alone is no reason to refuse an alert that may yet be an update.
     ///
@@ -68,7 +71,7 @@ impl Alert {
         let service = fields.required_text("service_id", SERVICE_ID);
         let description = fields.optional_text("description", DESCRIPTION);
         let severity = fields.severity();
-        let statuses = [Status::New, Status::Investigating, Status::Resolved];
+        let statuses = Self::STATUSES;
         let status = fields.optional_name("status", &statuses.map(Status::as_str), |name| {
             Status::parse(name).filter(|status| statuses.contains(status))
         });

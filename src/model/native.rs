@@ -8,6 +8,7 @@ use super::alert::{
 };
 use super::{Alert, AlertLimits, Severity, Status, Warning};
 use crate::error::FieldError;
+use crate::hex;
 use crate::json::quoted;
 
 /// Keys of `metadata` in one alert.
@@ -138,7 +139,7 @@ fn fit_key(key: String, warnings: &mut Vec<Warning>) -> String {
     }
     let message = format!("was {length} characters and was shortened to {most}, a hash at its end");
     warnings.push(Warning::new("dedup_key", "shortened", message));
-    let hash: String = Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(&Sha256::digest(key.as_bytes()));
     let begin: String = key.chars().take(most - HASH_CHARS - 1).collect();
     format!("{begin}…{}", &hash[..HASH_CHARS])
 }

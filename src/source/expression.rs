@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, Rest, ValueKind};
+use minijinja::value::{Enumerator, Object, Rest, ValueKind};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::json::{self, Json, push_quoted};
@@ -346,8 +346,7 @@ pub fn to_members(value: &Value) -> Option<Vec<(String, String)>> {
 
 /// Whether a value is a list of things to make alerts of.
 pub fn to_items(value: &Value) -> Option<Vec<Value>> {
-    let is_list = matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable)
-        || value.as_object().is_some_and(|object| object.repr() == ObjectRepr::Seq);
+    let is_list = matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
     if !is_list {
         return None;
     }

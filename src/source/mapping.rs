@@ -8,7 +8,7 @@ use super::expression::{self, Expression, Scope};
 use super::{Parsed, Request};
 use crate::error::{Error, FieldError, MAX_FIELDS};
 use crate::json;
-use crate::model::{NativeAlert, Services, Severity, Status, Warning};
+use crate::model::{Alert, NativeAlert, Services, Severity, Status, Warning};
 
 /// Alerts in one body. A body of 4 MiB can hold a million empty ones, and each costs an evaluation of everything.
 const MOST_ALERTS: usize = 10_000;
@@ -264,7 +264,7 @@ impl Reading<'_> {
     }
 
     fn status(&mut self, name: &str) -> Option<Status> {
-        let statuses = [Status::New, Status::Investigating, Status::Resolved];
+        let statuses = Alert::STATUSES;
         let name = name.trim().to_ascii_lowercase();
         let status = Status::parse(&name).filter(|status| statuses.contains(status));
         if status.is_none() {

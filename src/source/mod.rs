@@ -83,6 +83,15 @@ pub struct Received {
     pub now_ms: i64,
 }
 
+/// Sources that are no presets: their names in the configuration, and what each takes.
+pub const KINDS: [(&str, &str); 5] = [
+    ("custom", "Firebell's own JSON: title, service_id, …"),
+    ("mapping", "any JSON, by expressions of your own: [integrations.mapping]"),
+    ("pagerduty", "PagerDuty's Events API v2, at /v2/enqueue"),
+    ("ntfy", "what is published to ntfy, at /ntfy/KEY/TOPIC"),
+    ("gotify", "messages to Gotify, at /message"),
+];
+
 impl Source {
     /// What the configuration calls it.
     #[must_use]

@@ -5,6 +5,7 @@
 
 use super::{Parsed, Received};
 use crate::error::{Error, FieldError};
+use crate::hex;
 use crate::json::{self, Json, Member, quoted};
 use crate::model::{NativeAlert, Services, Severity, Status, is_web_url};
 use crate::reply::Answer;
@@ -108,7 +109,7 @@ pub(super) fn parse(body: &[u8], services: &Services<'_>) -> Result<Parsed, Erro
 fn fresh_key() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&bytes))
 }
 
 fn triggered(event: &[Member<'_>], payload: &[Member<'_>]) -> NativeAlert {

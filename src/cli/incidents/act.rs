@@ -158,7 +158,7 @@ fn fresh_key() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure(format!("the system gives no random numbers: {error}")))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::hex::encode(&bytes))
 }
 
 /// Does something to each incident; one that refuses does not spare the others.

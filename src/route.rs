@@ -40,16 +40,24 @@ pub enum Route {
     Openapi,
 }
 
-/// Method, path and what it is for. `HEAD` goes where `GET` does.
-pub const TABLE: [(&str, &str, Route); 33] = [
+/// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
+pub const TABLE: [(&str, &str, Route); 40] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
     ("POST", "/v2/change/enqueue", Route::PagerDutyChange),
     ("POST", "/ntfy/{routing_key}", Route::Ntfy),
     ("PUT", "/ntfy/{routing_key}", Route::Ntfy),
+    // Where a client puts the root's slash behind the server's address.
+    ("POST", "/ntfy/{routing_key}/", Route::Ntfy),
+    ("PUT", "/ntfy/{routing_key}/", Route::Ntfy),
     ("POST", "/ntfy/{routing_key}/{topic}", Route::Ntfy),
     ("PUT", "/ntfy/{routing_key}/{topic}", Route::Ntfy),
+    ("POST", "/ntfy/{routing_key}/{topic}/{sequence_id}", Route::Ntfy),
+    ("PUT", "/ntfy/{routing_key}/{topic}/{sequence_id}", Route::Ntfy),
+    ("GET", "/ntfy/{routing_key}/{topic}/publish", Route::Ntfy),
+    ("GET", "/ntfy/{routing_key}/{topic}/send", Route::Ntfy),
+    ("GET", "/ntfy/{routing_key}/{topic}/trigger", Route::Ntfy),
     ("POST", "/message", Route::Gotify),
     ("GET", "/version", Route::GotifyVersion),
     ("GET", "/health", Route::GotifyHealth),
@@ -130,7 +138,6 @@ pub struct Match<'a> {
 /// # Errors
 /// `not_found`, or `method_not_allowed` with the methods that are.
 pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
-    let method = if method == "HEAD" { "GET" } else { method };
     let mut allowed = Vec::new();
     let mut by_name = false;
     for (position, (table_method, template, route)) in TABLE.into_iter().enumerate() {
@@ -140,18 +147,19 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
             continue;
         }
         by_name |= parameters.is_empty();
-        if table_method == method {
+        let head = table_method == "GET" && route != Route::Ntfy;
+        if table_method == method || head && method == "HEAD" {
             return Ok(Match { route, position, parameters });
         }
         allowed.push(table_method);
+        if head {
+            allowed.push("HEAD");
+        }
     }
     if allowed.is_empty() {
         let message =
             "there is nothing at this path; webhooks go to /webhooks/{routing_key}, the API is under /api/v1";
         return Err(Error::new(Kind::NotFound, message));
-    }
-    if let Some(get) = allowed.iter().position(|method| *method == "GET") {
-        allowed.insert(get + 1, "HEAD");
     }
     let message = format!("this path takes {}", allowed.join(", "));
     Err(Error::new(Kind::MethodNotAllowed, message).with(Details::Allowed(allowed)))
@@ -217,5 +225,6 @@ mod tests {
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
         assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD POST");
         assert_eq!(allowed("POST", "/api/v1/incidents/stream"), "GET HEAD");
+        assert_eq!(allowed("HEAD", "/ntfy/key/web/publish"), "GET", "a look publishes nothing");
     }
 }

@@ -76,14 +76,15 @@ impl Handler {
         seen: &mut Seen,
     ) -> Result<Answer, Error> {
         let integration = self.check_sender(admitted, head, body, seen).await?;
+        let topic = (!admitted.parameters.is_empty()).then(|| admitted.parameters.join("/"));
         let incoming = Incoming {
             headers: &head.headers,
             query: head.uri.query(),
-            topic: admitted.parameters.first().map(String::as_str),
+            topic: topic.as_deref(),
             body,
             dry_run: dry_run(head)?,
         };
-        seen.delivered.topic = incoming.topic.map(ToOwned::to_owned);
+        seen.delivered.topic.clone_from(&topic);
         let received = self.take(&admitted.live, integration, &incoming).await?;
         let answer = integration.source.answer(&received, &admitted.live.public_url)?;
         seen.delivered.became(received);

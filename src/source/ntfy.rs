@@ -20,8 +20,12 @@ pub(super) fn parse(
     request: &Request<'_>,
     services: &Services<'_>,
 ) -> Result<Parsed, Error> {
-    let (parameters, topic, text) = match request.topic {
-        Some(topic) if is_id(topic) => {
+    let path = request.topic.map(|path| match path.split_once('/') {
+        Some((topic, sequence_id)) => (topic, Some(sequence_id)),
+        None => (path, None),
+    });
+    let (parameters, topic, text) = match path {
+        Some((topic, sequence_id)) if is_id(topic) && sequence_id.is_none_or(is_id) => {
             let text = std::str::from_utf8(request.body).map_err(|_| wrong("message", "must be UTF-8"))?;
             (Parameters::new(request, Vec::new()), topic.to_owned(), plain(text))
         }
@@ -36,7 +40,8 @@ pub(super) fn parse(
             (parameters, topic, text)
         }
     };
-    let published = Published::read(&parameters, topic, &text)?;
+    let sequence_id = path.and_then(|(_, sequence_id)| sequence_id);
+    let published = Published::read(&parameters, topic, sequence_id, &text)?;
     let echo = published.echo();
     let alert = published.alert(rules, &parameters).fit(services).map_err(Error::fields)?;
     Ok(Parsed { alerts: vec![alert], ignored: 0, echo })
@@ -158,7 +163,12 @@ struct Published {
 }
 
 impl Published {
-    fn read(parameters: &Parameters<'_>, topic: String, text: &str) -> Result<Self, Error> {
+    fn read(
+        parameters: &Parameters<'_>,
+        topic: String,
+        sequence_id: Option<&str>,
+        text: &str,
+    ) -> Result<Self, Error> {
         let get = |names| parameters.get(names);
         if get(&["x-template", "template", "tpl"]).is_some() {
             return Err(wrong("template", "is not supported here; a preset or a mapping reads such a body"));
@@ -174,7 +184,8 @@ impl Published {
         if filename.is_some() && attach.is_none() {
             return Err(wrong("filename", "makes the body a file, and files are not kept"));
         }
-        let sequence_id = get(&["x-sequence-id", "sequence-id", "sid"]);
+        let sequence_id =
+            sequence_id.map(str::to_owned).or_else(|| get(&["x-sequence-id", "sequence-id", "sid"]));
         if sequence_id.as_deref().is_some_and(|id| !is_id(id)) {
             return Err(wrong("sequence_id", "must be 1 to 64 of A-Z, a-z, 0-9, `_` and `-`"));
         }

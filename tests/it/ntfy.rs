@@ -68,13 +68,21 @@ fn a_message_is_an_incident_until_one_says_that_it_is_over() {
 fn a_sequence_is_one_incident_and_without_dedup_nothing_else_is() {
     let server = server("dedup = 'none'");
     publish(&server, WEB, &[("X-Sequence-ID", "job-1")], "Backup began");
-    let published =
-        publish(&server, ROOT, &[], r#"{"topic":"web","sequence_id":"job-1","message":"ok: done"}"#);
+    let published = publish(
+        &server,
+        &format!("{ROOT}/"),
+        &[],
+        r#"{"topic":"web","sequence_id":"job-1","message":"ok: done"}"#,
+    );
     assert_eq!((&published["id"], &published["sequence_id"]), (&"INC-2026-001".into(), &"job-1".into()));
     assert_eq!(server.show("INC-2026-001")["status"], "resolved");
     publish(&server, WEB, &[], "Backup failed");
     publish(&server, WEB, &[], "Backup failed");
     assert_eq!(server.list(""), [3, 2, 1]);
+    let path = format!("{WEB}/job-1");
+    let again = publish(&server, &path, &[("X-Sequence-ID", "not-this-one")], "Backup began");
+    assert_eq!((&again["id"], &again["sequence_id"]), (&"INC-2026-001".into(), &"job-1".into()));
+    assert_eq!(server.show("INC-2026-001")["status"], "new", "it is open again");
 }
 
 #[test]
@@ -115,6 +123,26 @@ fn parameters_have_all_their_names_and_headers_come_first() {
 }
 
 #[test]
+fn a_url_alone_publishes_when_it_is_got_but_not_when_it_is_looked_at() {
+    let server = server("");
+    for (path, number) in [
+        ("publish?message=Webhook+triggered&priority=high&tags=warning,skull", 1),
+        ("send?m=Doors+open&t=Doors", 2),
+        ("trigger", 3),
+    ] {
+        let path = format!("{WEB}/{path}");
+        assert_eq!(server.send("HEAD", &path, &[], b"").status, 405);
+        let response = server.get(&path);
+        assert_eq!(response.json()["id"], format!("INC-2026-{number:03}"), "{}", response.text);
+    }
+    let webhook = server.show("INC-2026-001");
+    assert_eq!((&webhook["title"], &webhook["severity"]), (&"Webhook triggered".into(), &"SEV1".into()));
+    assert_eq!(server.show("INC-2026-003")["title"], "triggered");
+    assert_eq!(server.list(""), [3, 2, 1]);
+    assert!(log::lines_with(KEY).is_empty());
+}
+
+#[test]
 fn what_is_wrong_has_ntfys_codes() {
     let server = server("[limits]\ncustom_body_bytes = 1024");
     for (path, headers, body, expected) in [
@@ -129,7 +157,8 @@ fn what_is_wrong_has_ntfys_codes() {
         (ROOT, &[], r#"{"topic":"web","priority":9}"#, (400, 40007)),
         (ROOT, &[], r#"{"message":"m"}"#, (400, 40009)),
         ("/ntfy/HUSH-ntfy-key-0001/not,one", &[], "m", (404, 40401)),
-        ("/ntfy/HUSH-ntfy-key-0001/web/json", &[], "m", (404, 40401)),
+        ("/ntfy/HUSH-ntfy-key-0001/web/not,one", &[], "m", (404, 40401)),
+        ("/ntfy/HUSH-ntfy-key-0001/web/job-1/clear", &[], "m", (404, 40401)),
         ("/ntfy/HUSH-nobodys-key-01/web", &[], "m", (404, 40401)),
         ("/ntfy/HUSH-prod-key-0001/web", &[], "m", (404, 40401)),
         (WEB, &[("Content-Encoding", "aes128gcm")], "m", (415, 41501)),

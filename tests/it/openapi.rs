@@ -26,8 +26,10 @@ fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'static Va
 /// A path that leads somewhere, on a server with the incident 1.
 fn path(template: &str) -> String {
     let key = if template.starts_with("/ntfy") { NTFY_KEY } else { WEBHOOK.rsplit('/').next().unwrap() };
-    let template =
-        template.replace("{topic}", "web").replace("/message", &format!("/message?token={GOTIFY_KEY}"));
+    let template = template
+        .replace("{topic}", "web")
+        .replace("{sequence_id}", "job-1")
+        .replace("/message", &format!("/message?token={GOTIFY_KEY}"));
     let path = template.replace("{routing_key}", key).replace("{number}", "INC-2026-001");
     path.replace("{id}", "SER-00001").replace("{name}", "prod").replace("{delivery_id}", "1")
 }
@@ -233,7 +235,9 @@ fn the_limits_of_texts_are_those_of_the_server() {
 #[test]
 fn the_values_of_query_parameters_are_those_of_the_server() {
     let mut checked = Vec::new();
-    for (template, method, operation) in operations().filter(|(_, method, _)| *method == "get") {
+    // Others than ours do not name what is wrong.
+    let ours = |path: &str, method: &str| method == "get" && document::dialect(path).is_empty();
+    for (template, method, operation) in operations().filter(|(path, method, _)| ours(path, method)) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let parameter = match parameter["$ref"].as_str() {
                 Some(reference) => resolve(&reference[1..]).unwrap().1,

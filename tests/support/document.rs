@@ -35,7 +35,7 @@ pub fn check(method: &str, path: &str, response: &Response) {
     let not_found = if dialect.is_empty() { refusal("NotFound") } else { refusal("Refusal") };
     let responses = match template(path) {
         None => json!({ "404": { "$ref": not_found } }),
-        Some(template) => match DOCUMENT["paths"][&template].get(operation_name(method)) {
+        Some(template) => match DOCUMENT["paths"][&template].get(operation_name(method, dialect)) {
             None => json!({ "405": { "$ref": refusal("MethodNotAllowed") } }),
             Some(_) => Value::Null,
         },
@@ -46,7 +46,7 @@ pub fn check(method: &str, path: &str, response: &Response) {
         None if !responses.is_null() => panic!("{method} {path} is not documented: {response:?}"),
         None => {
             let template = escape(&template(path).unwrap());
-            format!("/paths/{template}/{}/responses/{status}", operation_name(method))
+            format!("/paths/{template}/{}/responses/{status}", operation_name(method, dialect))
         }
     };
     let Some((pointer, documented)) = resolve(&pointer) else {
@@ -92,7 +92,7 @@ fn check_headers(documented: &Value, response: &Response) {
     }
 }
 
-/// The documented path that a request's path fits; one without parameters first.
+/// The documented path that a request's path fits; the one with the fewest parameters first.
 pub fn template(path: &str) -> Option<String> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let fits = |template: &str| {
@@ -106,12 +106,13 @@ pub fn template(path: &str) -> Option<String> {
         });
         fits && given.next().is_none()
     };
-    let found = paths.get_key_value(path).or_else(|| paths.iter().find(|(template, _)| fits(template)));
-    found.map(|(template, _)| template.clone())
+    let parameters = |template: &&String| template.matches('{').count();
+    paths.keys().filter(|template| fits(template)).min_by_key(parameters).cloned()
 }
 
-fn operation_name(method: &str) -> String {
-    if method == "HEAD" { "get".into() } else { method.to_ascii_lowercase() }
+/// A look goes where `GET` does, but to publish by ntfy.
+fn operation_name(method: &str, dialect: &str) -> String {
+    if method == "HEAD" && dialect != "Ntfy" { "get".into() } else { method.to_ascii_lowercase() }
 }
 
 /// What stands at a JSON pointer, behind all references, and its own pointer.

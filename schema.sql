@@ -187,3 +187,11 @@ CREATE TABLE pulse (
 ) STRICT;
 
 INSERT INTO pulse (id, beats, at) VALUES (1, 0, 0);
+
+-- People who have logged in. Cookies and tokens themselves are nowhere.
+CREATE TABLE session (
+    id         BLOB NOT NULL UNIQUE,         -- SHA-256 of what the cookie holds
+    token      BLOB NOT NULL,                -- SHA-256 of the token that it was begun with
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;

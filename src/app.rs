@@ -76,6 +76,8 @@ impl App {
         learned.map_err(|error| cannot_write(&config.store.path, &error))?;
 
         let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock, outbound));
+        let loaded = runtime.block_on(handler.load_sessions());
+        loaded.map_err(|error| AppError(format!("cannot read the store: {error}")))?;
         let (stop, stopped) = oneshot::channel();
         let handle = runtime.handle().clone();
         let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);

@@ -223,6 +223,12 @@ impl Registry {
         self.token_by_hash.get(&hash(token)).map(|&index| &self.tokens[index])
     }
 
+    /// Who bears the token of that SHA-256.
+    #[must_use]
+    pub fn token_of_hash(&self, hash: &[u8; 32]) -> Option<&Arc<Token>> {
+        self.token_by_hash.get(hash).map(|&index| &self.tokens[index])
+    }
+
     /// The active service with that id or alias.
     ///
     /// # Errors
@@ -294,6 +300,19 @@ impl Registry {
     #[must_use]
     pub fn default_severity(&self, service: &Service, integration: &Integration) -> Severity {
         self.chain(service.default_severity.or(integration.default_severity))
+    }
+
+    /// Where a new incident goes: its service, and its severity if its alert states none.
+    ///
+    /// # Errors
+    /// When there is no such service, or it is inactive.
+    pub fn place(
+        &self,
+        service: &str,
+        integration: &Integration,
+    ) -> Result<(Arc<Service>, Severity), FieldError> {
+        let service = self.find_service(service)?;
+        Ok((Arc::clone(service), self.default_severity(service, integration)))
     }
 
     /// The end of the severity chain, for where nothing before it is set.

@@ -4,7 +4,9 @@ mod dialect;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY_HEADER, CONTENT_TYPE,
+    HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use serde::Serialize;
 use tokio::sync::mpsc::Receiver;
@@ -64,6 +66,23 @@ pub enum Chunk {
     End,
 }
 
+/// A page for people, or what belongs to one: it goes out as it is.
+#[derive(Debug)]
+pub struct Page {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body's type.
+    pub content_type: &'static str,
+    /// Headers beyond those that every page has; `Cache-Control` among them stands in for `no-store`.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What pages may do: load what this server gives them, and nothing that stands in the page itself or is elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// What is said to a request that is not refused.
 #[derive(Debug)]
 pub enum Said {
@@ -71,6 +90,8 @@ pub enum Said {
     Answer(Answer),
     /// Bit by bit.
     Stream(Stream),
+    /// To a browser.
+    Page(Page),
 }
 
 /// A body.
@@ -103,6 +124,24 @@ pub struct Reply {
 pub fn stream(stream: Stream) -> Reply {
     let Stream { headers, chunks, endless } = stream;
     Reply { status: 200, headers, body: Body::Made { chunks, endless } }
+}
+
+/// Sends a page with what keeps it from being misused.
+#[must_use]
+pub fn page(page: Page) -> Reply {
+    let mut headers = vec![
+        (CONTENT_TYPE, HeaderValue::from_static(page.content_type)),
+        (CONTENT_SECURITY_POLICY_HEADER, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        // Forms must be able to say where they come from, links elsewhere must not.
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ];
+    if !page.headers.iter().any(|(name, _)| *name == CACHE_CONTROL) {
+        headers.push((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    }
+    headers.extend(page.headers);
+    Reply { status: page.status, headers, body: Body::Whole(page.body) }
 }
 
 /// Puts a success in its envelope, if it is to have one.

@@ -38,10 +38,33 @@ pub enum Route {
     Readyz,
     Metrics,
     Openapi,
+    Permalink,
+    Page(Page),
+}
+
+/// A page for people, or what belongs to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the table below says it")]
+pub enum Page {
+    Incidents,
+    ActOnMany,
+    ActOnOne,
+    Integrations,
+    Integration,
+    ActOnIntegration,
+    Delivery,
+    ActOnDelivery,
+    Services,
+    Login,
+    LogIn,
+    LogOut,
+    Stream,
+    Asset,
+    Favicon,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 40] = [
+pub const TABLE: [(&str, &str, Route); 55] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -80,11 +103,26 @@ pub const TABLE: [(&str, &str, Route); 40] = [
     ("GET", "/api/v1/integrations/{name}/deliveries/{delivery_id}", Route::Delivery),
     ("POST", "/api/v1/integrations/{name}/deliveries/{delivery_id}/replay", Route::ReplayDelivery),
     // The permalink that answers give.
-    ("GET", "/incidents/{number}", Route::Incident),
+    ("GET", "/incidents/{number}", Route::Permalink),
     ("GET", "/healthz", Route::Healthz),
     ("GET", "/readyz", Route::Readyz),
     ("GET", "/metrics", Route::Metrics),
     ("GET", "/openapi.json", Route::Openapi),
+    ("GET", "/", Route::Page(Page::Incidents)),
+    ("POST", "/", Route::Page(Page::ActOnMany)),
+    ("POST", "/incidents/{number}", Route::Page(Page::ActOnOne)),
+    ("GET", "/integrations", Route::Page(Page::Integrations)),
+    ("GET", "/integrations/{name}", Route::Page(Page::Integration)),
+    ("POST", "/integrations/{name}", Route::Page(Page::ActOnIntegration)),
+    ("GET", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::Delivery)),
+    ("POST", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::ActOnDelivery)),
+    ("GET", "/services", Route::Page(Page::Services)),
+    ("GET", "/login", Route::Page(Page::Login)),
+    ("POST", "/login", Route::Page(Page::LogIn)),
+    ("POST", "/logout", Route::Page(Page::LogOut)),
+    ("GET", "/stream", Route::Page(Page::Stream)),
+    ("GET", "/assets/{asset}", Route::Page(Page::Asset)),
+    ("GET", "/favicon/{open}", Route::Page(Page::Favicon)),
 ];
 
 /// In whose words a request is answered.
@@ -190,11 +228,10 @@ mod tests {
         assert_eq!((found.route, found.parameters), (Route::Webhook, vec!["a/b".into()]));
         assert_eq!(find("POST", "/api/webhooks/k").unwrap().route, Route::Webhook);
         assert_eq!(find("HEAD", "/healthz").unwrap().route, Route::Healthz);
-        assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Incident);
+        assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Permalink);
         assert_eq!(find("GET", "/api/v1/incidents/stream").unwrap().route, Route::IncidentStream);
         for path in [
             "",
-            "/",
             "/webhooks",
             "/webhooks/",
             "/webhooks/a/b",
@@ -225,6 +262,6 @@ mod tests {
         assert_eq!(allowed("GET", "/webhooks/k"), "POST");
         assert_eq!(allowed("DELETE", "/api/v1/incidents"), "GET HEAD POST");
         assert_eq!(allowed("POST", "/api/v1/incidents/stream"), "GET HEAD");
-        assert_eq!(allowed("HEAD", "/ntfy/key/web/publish"), "GET", "a look publishes nothing");
+        assert_eq!(allowed("HEAD", "/ntfy/key/web/publish"), "POST PUT GET", "a look publishes nothing");
     }
 }

@@ -187,3 +187,10 @@ CREATE TABLE pulse (
 ) STRICT;
 
 INSERT INTO pulse (id, beats, at) VALUES (1, 0, 0);
+
+CREATE TABLE session (
+    id         BLOB NOT NULL UNIQUE,
+    token      BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;

@@ -67,6 +67,8 @@ pub struct Config {
     pub limits: Limits,
     /// What may be done on a network, or once there are tokens, without one.
     pub anonymous: Vec<Scope>,
+    /// How long who has logged in stays so.
+    pub session_ms: i64,
     /// The log.
     pub log: Log,
     /// The services, integrations and tokens, as requests find them.

@@ -32,6 +32,7 @@ pub(super) struct RawConfig {
     pub(super) close_resolved_after: Duration,
     pub(super) deliveries: DeliveryLimits,
     pub(super) anonymous: Vec<Scope>,
+    pub(super) session: Duration,
     pub(super) log: Log,
     pub(super) limits: Limits,
     pub(super) services: Vec<RawService>,
@@ -84,6 +85,10 @@ pub(super) struct RawToken {
 
 impl RawConfig {
     pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
+        let (anonymous, session) = root.table("access", |access| {
+            let anonymous = values(access.list("anonymous", choice(&Scope::ALL, Scope::as_str)));
+            (anonymous, access.or("session", 30 * DAY, duration("1m", "365d")))
+        });
         Self {
             listen: root.optional("listen", socket_address),
             public_url: root.optional("public_url", base_url).map(|at| at.value),
@@ -99,9 +104,8 @@ impl RawConfig {
                 retention.or("close_resolved_after", 7 * DAY, duration("1s", "3650d"))
             }),
             deliveries: root.table("deliveries", DeliveryLimits::read),
-            anonymous: root.table("access", |access| {
-                values(access.list("anonymous", choice(&Scope::ALL, Scope::as_str)))
-            }),
+            anonymous,
+            session,
             log: root.table("log", Log::read),
             limits: root.table("limits", Limits::read),
             services: root.tables("services", read_service),

@@ -56,6 +56,7 @@ impl Resolver<'_, '_> {
             deliveries: raw.deliveries,
             limits: raw.limits,
             anonymous: raw.anonymous,
+            session_ms: i64::try_from(raw.session.as_millis()).unwrap_or(i64::MAX),
             log: raw.log,
             senders: senders.collect(),
             client_tokens: client_tokens.collect(),

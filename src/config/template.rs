@@ -65,7 +65,10 @@ mod tests {
         let least = least.unwrap();
         let (a, b) = (&shipped, &least);
         assert_eq!((&a.limits, &a.log, &a.store), (&b.limits, &b.log, &b.store));
-        assert_eq!((a.listen, &a.organization, &a.anonymous), (b.listen, &b.organization, &b.anonymous));
+        assert_eq!(
+            (a.listen, &a.organization, &a.anonymous, a.session_ms),
+            (b.listen, &b.organization, &b.anonymous, b.session_ms)
+        );
         assert_eq!((a.close_resolved_after_ms, a.deliveries), (b.close_resolved_after_ms, b.deliveries));
         assert_eq!(a.registry.services(), b.registry.services());
         assert_eq!(a.registry.integrations(), b.registry.integrations());

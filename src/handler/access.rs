@@ -6,6 +6,7 @@ use http::request::Parts;
 use serde_json::json;
 use url::Url;
 
+use super::ui::Sessions;
 use super::{Admitted, Live};
 use crate::error::{Error, Kind};
 use crate::registry::{Scope, Token};
@@ -15,7 +16,7 @@ use crate::reply::Answer;
 const LOCAL: &str = "local";
 
 /// Who calls the API.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The token's name; for limits and the log.
     pub name: String,
@@ -95,9 +96,39 @@ fn identify(live: &Live, head: &Parts, scope: Option<Scope>) -> Result<Caller, E
         None if scope.is_none_or(|scope| config.anonymous.contains(&scope))
             && !config.anonymous.is_empty() =>
         {
-            Ok(local(&config.anonymous))
+            anonymous_caller(live, head)
         }
         None => unauthenticated("send a token from the configuration: Authorization: Bearer <token>"),
+    }
+}
+
+/// Whoever is allowed something without a token. On a loopback listener that is whoever can reach it, and no web page
+/// from elsewhere.
+fn anonymous_caller(live: &Live, head: &Parts) -> Result<Caller, Error> {
+    if live.config.is_loopback() {
+        check_host(live, head)?;
+        check_origin(live, &head.headers)?;
+    }
+    Ok(local(&live.config.anonymous))
+}
+
+/// Who looks at a page: the bearer of the token that a session was begun with, or whoever needs none. `None`: they have
+/// to log in.
+///
+/// # Errors
+/// `forbidden_host`.
+pub fn visitor(live: &Live, head: &Parts, sessions: &Sessions, now_ms: i64) -> Result<Option<Caller>, Error> {
+    let config = &live.config;
+    if config.registry.tokens().is_empty() && config.is_loopback() {
+        return local_caller(live, head).map(Some);
+    }
+    let token = sessions
+        .find(&head.headers, now_ms)
+        .and_then(|session| config.registry.token_of_hash(&session.token));
+    match token {
+        Some(token) => Ok(Some(Caller::from(&**token))),
+        None if !config.anonymous.is_empty() => anonymous_caller(live, head).map(Some),
+        None => Ok(None),
     }
 }
 

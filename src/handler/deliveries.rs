@@ -17,7 +17,7 @@ use super::{Admitted, Handler, Seen, list_query};
 use crate::clock::rfc3339;
 use crate::error::{Error, Kind, nearest};
 use crate::model::{Delivery, DeliverySummary, KeptRequest};
-use crate::registry::Integration;
+use crate::registry::{Integration, Registry};
 use crate::reply::Answer;
 
 /// Where what is no alert is sent.
@@ -140,7 +140,8 @@ impl Handler {
 
     /// `GET /api/v1/integrations/{name}/deliveries/{delivery_id}`
     pub(super) async fn show_delivery(&self, admitted: &Admitted) -> Result<Answer, Error> {
-        let delivery = self.find_delivery(admitted).await?;
+        let id = admitted.parameters.get(1).map_or("", String::as_str);
+        let delivery = self.find_delivery(integration(admitted)?, id).await?;
         let request = &delivery.request;
         Answer::ok(&DetailView {
             delivery: DeliveryView::new(&delivery)?,
@@ -161,7 +162,8 @@ impl Handler {
     ) -> Result<Answer, Error> {
         let integration = integration(admitted)?;
         let dry_run = webhook::dry_run(head)?;
-        let delivery = self.find_delivery(admitted).await?;
+        let id = admitted.parameters.get(1).map_or("", String::as_str);
+        let delivery = self.find_delivery(integration, id).await?;
         if let Some(problem) = replay_problem(&delivery) {
             return Err(Error::new(Kind::CannotReplay, problem));
         }
@@ -178,9 +180,8 @@ impl Handler {
         Ok(answer)
     }
 
-    async fn find_delivery(&self, admitted: &Admitted) -> Result<Delivery, Error> {
-        let integration = integration(admitted)?;
-        let id = admitted.parameters.get(1).map_or("", String::as_str);
+    /// One that is kept, by its id as it is written.
+    pub(super) async fn find_delivery(&self, integration: &Integration, id: &str) -> Result<Delivery, Error> {
         self.hand_over_deliveries().await;
         let found = match id.parse() {
             Ok(id) => self.store.delivery(integration.name.clone(), id).await?,
@@ -200,8 +201,15 @@ impl Handler {
 
 /// The integration in the path.
 fn integration(admitted: &Admitted) -> Result<&Arc<Integration>, Error> {
-    let name = admitted.parameters.first().map_or("", String::as_str);
-    let all = admitted.live.config.registry.integrations();
+    find_integration(&admitted.live.config.registry, admitted.parameters.first().map_or("", String::as_str))
+}
+
+/// The integration of that name.
+pub(super) fn find_integration<'a>(
+    registry: &'a Registry,
+    name: &str,
+) -> Result<&'a Arc<Integration>, Error> {
+    let all = registry.integrations();
     all.iter().find(|integration| integration.name == name).ok_or_else(|| {
         let shown: String = name.chars().take(64).collect();
         let near = nearest(name, all.iter().map(|integration| integration.name.as_str()));
@@ -213,7 +221,7 @@ fn integration(admitted: &Admitted) -> Result<&Arc<Integration>, Error> {
 }
 
 /// Why a delivery cannot be sent again: it proved nothing when it came, or is not there as it came.
-fn replay_problem(delivery: &Delivery) -> Option<String> {
+pub(super) fn replay_problem(delivery: &Delivery) -> Option<String> {
     let id = delivery.id;
     if delivery.request.route == CHANGES {
         return Some(format!("delivery {id} is a change event, which makes no incident"));

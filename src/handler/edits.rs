@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use super::access::Caller;
 use super::query::Query;
 use super::views::{EntryView, OffsetPageView};
 use super::webhook::{check_encoding, idempotency_key};
 use super::{Admitted, Handler, incidents, list_query};
 use crate::error::{Error, FieldError};
 use crate::json::{self, Json};
-use crate::model::{Fields, ServiceName, TextRule};
+use crate::model::{Entry, Fields, Incident, Number, ServiceName, TextRule};
 use crate::registry::{Registry, Service};
 use crate::reply::Answer;
 use crate::store::{Comment, Create, Edit};
@@ -66,8 +67,18 @@ impl Handler {
         body: &[u8],
     ) -> Result<Answer, Error> {
         check_encoding(&head.headers)?;
-        let number = incidents::number(admitted)?;
-        let mut fields = Fields::new(json::parse_object(body)?);
+        let (number, caller) = (incidents::number(admitted)?, admitted.caller()?);
+        let fields = Fields::new(json::parse_object(body)?);
+        incidents::answer(&self.edit(caller, number, fields).await?, admitted)
+    }
+
+    /// Changes what a request's fields say of an incident.
+    pub(super) async fn edit(
+        &self,
+        caller: &Caller,
+        number: Number,
+        mut fields: Fields<'_>,
+    ) -> Result<Incident, Error> {
         let title = fields.replacing_text("title", TITLE, false).flatten();
         let description = fields.replacing_text("description", DESCRIPTION, true);
         let severity = fields.replacing_severity();
@@ -78,9 +89,8 @@ impl Handler {
             fields.error("body", "required", message);
         }
         fields.finish()?;
-        let caller = admitted.caller()?.identity.clone();
-        let edit = Edit { number, title, description, severity, assigned_to, caller };
-        incidents::answer(&self.store.edit(edit).await?, admitted)
+        let caller = caller.identity.clone();
+        self.store.edit(Edit { number, title, description, severity, assigned_to, caller }).await
     }
 
     /// `POST /api/v1/incidents/{number}/events`
@@ -91,14 +101,22 @@ impl Handler {
         body: &[u8],
     ) -> Result<Answer, Error> {
         check_encoding(&head.headers)?;
-        let number = incidents::number(admitted)?;
-        let mut fields = Fields::new(json::parse_object(body)?);
+        let (number, caller) = (incidents::number(admitted)?, admitted.caller()?);
+        let entry = self.say(caller, number, Fields::new(json::parse_object(body)?)).await?;
+        Ok(Answer { status: 201, ..Answer::ok(&EntryView::new(&entry)?)? })
+    }
+
+    /// Says to an incident what a request's fields hold.
+    pub(super) async fn say(
+        &self,
+        caller: &Caller,
+        number: Number,
+        mut fields: Fields<'_>,
+    ) -> Result<Entry, Error> {
         let text = fields.required_text("comment", COMMENT);
         fields.finish()?;
         let Some(text) = text else { return Err(Error::internal("no comment and no error says so")) };
-        let caller = admitted.caller()?.identity.clone();
-        let entry = self.store.comment(Comment { number, text, caller }).await?;
-        Ok(Answer { status: 201, ..Answer::ok(&EntryView::new(&entry)?)? })
+        self.store.comment(Comment { number, text, caller: caller.identity.clone() }).await
     }
 
     /// `GET /api/v1/incidents/{number}/events`

@@ -2,9 +2,11 @@
 
 use http::request::Parts;
 
+use super::access::Caller;
+use super::query::Query;
 use super::views::{DetailView, EntryView, IncidentView, PageView};
 use super::webhook::check_encoding;
-use super::{Admitted, Handler, list_query};
+use super::{Admitted, Handler, Live, list_query};
 use crate::error::{Error, Kind};
 use crate::json;
 use crate::model::{Fields, Incident, Number, Status, TextRule};
@@ -17,7 +19,7 @@ const COMMENT: TextRule = TextRule { trim: true, min: 0, max: 500 };
 impl Handler {
     /// `GET /api/v1/incidents`
     pub(super) async fn list_incidents(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
-        let query = list_query::read(&admitted.live, head)?;
+        let query = list_query::read(&admitted.live, &Query::of(head))?;
         let page = self.store.list(query.clone()).await?;
         let public_url = &admitted.live.public_url;
         let items = page.items.iter().map(|incident| IncidentView::new(incident, public_url));
@@ -50,7 +52,19 @@ impl Handler {
         body: &[u8],
     ) -> Result<Answer, Error> {
         check_encoding(&head.headers)?;
-        let mut fields = Fields::new(json::parse_object(body)?);
+        let fields = Fields::new(json::parse_object(body)?);
+        let (number, caller) = (number(admitted)?, admitted.caller()?);
+        answer(&self.move_to_status(&admitted.live, caller, number, fields).await?, admitted)
+    }
+
+    /// Moves an incident to the status that a request's fields name.
+    pub(super) async fn move_to_status(
+        &self,
+        live: &Live,
+        caller: &Caller,
+        number: Number,
+        mut fields: Fields<'_>,
+    ) -> Result<Incident, Error> {
         let names = Status::ALL.map(Status::as_str);
         let to = fields.optional_name("status", &names, Status::parse);
         if to.is_none() && fields.errors.is_empty() {
@@ -59,17 +73,16 @@ impl Handler {
         let comment = fields.optional_text("comment", COMMENT).filter(|text| !text.is_empty());
         fields.finish()?;
         let Some(to) = to else { return Err(Error::internal("no status and no error says so")) };
-        let caller = admitted.caller()?.identity.clone();
-        let integrations = admitted.live.config.registry.integrations().iter();
+        let integrations = live.config.registry.integrations().iter();
         let new_after_resolve = integrations.filter(|one| one.after_resolve == AfterResolve::New);
         let change = SetStatus {
-            number: number(admitted)?,
+            number,
             to,
             comment,
-            caller,
+            caller: caller.identity.clone(),
             new_after_resolve: new_after_resolve.map(|one| one.name.clone()).collect(),
         };
-        answer(&self.store.set_status(change).await?, admitted)
+        self.store.set_status(change).await
     }
 
     /// `POST /api/v1/incidents/{number}/acknowledge`
@@ -96,7 +109,11 @@ pub(super) fn answer(incident: &Incident, admitted: &Admitted) -> Result<Answer,
 
 /// The number in the path.
 pub(super) fn number(admitted: &Admitted) -> Result<Number, Error> {
-    let text = admitted.parameters.first().map_or("", String::as_str);
+    read_number(admitted.parameters.first().map_or("", String::as_str))
+}
+
+/// The number that a path names.
+pub(super) fn read_number(text: &str) -> Result<Number, Error> {
     Number::parse(text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         let message = format!("{shown:?} is not an incident number; they look like INC-2026-001");

@@ -1,6 +1,5 @@
 //! What a list is asked for: filters, order, page. Lists and exports read it the same way.
 
-use http::request::Parts;
 use sha2::{Digest, Sha256};
 
 use super::Live;
@@ -31,10 +30,9 @@ const SORTS: [(&str, Sort); 4] = [
 ///
 /// # Errors
 /// Every parameter that is wrong.
-pub fn read(live: &Live, head: &Parts) -> Result<ListQuery, Error> {
-    let parameters = Query::of(head);
+pub fn read(live: &Live, parameters: &Query<'_>) -> Result<ListQuery, Error> {
     let mut errors = Vec::new();
-    let filter = read_filter(live, &parameters, &mut errors);
+    let filter = read_filter(live, parameters, &mut errors);
     let sorts = SORTS.map(|(name, _)| name);
     let sort = |name: &str| SORTS.iter().find(|(known, _)| *known == name).map(|(_, sort)| *sort);
     let sort = parameters.names("sort", &sorts, sort, &mut errors).pop().unwrap_or_default();

@@ -18,6 +18,7 @@ mod signature;
 mod sns;
 mod stream;
 mod telling;
+mod ui;
 mod views;
 mod webhook;
 
@@ -28,6 +29,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
 use tokio::sync::Semaphore;
 
@@ -46,6 +48,7 @@ use keeping::{Delivered, Ring};
 use rate::{RateLimits, SenderKind};
 use sns::Sns;
 use telling::Streams;
+use ui::Sessions;
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -60,9 +63,12 @@ impl Live {
     /// The configuration of a server that listens on `addr`.
     #[must_use]
     pub fn new(mut config: Config, addr: SocketAddr) -> Self {
-        // Only commands need keys and tokens in the clear; a server that has forgotten them cannot leak them.
-        config.senders = Vec::new();
+        // Only commands need these in the clear; a server that has forgotten them cannot leak them. Routing keys are
+        // shown to those who may see them.
         config.client_tokens = Vec::new();
+        for sender in &mut config.senders {
+            sender.signing_secret = None;
+        }
         let public_url = config.public_url_at(addr);
         Self { config, public_url }
     }
@@ -79,6 +85,7 @@ pub struct Handler {
     ring: Ring,
     exports: Arc<Semaphore>,
     sns: Arc<Sns>,
+    sessions: Sessions,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
     metrics: Metrics,
@@ -154,6 +161,7 @@ impl Handler {
             streams,
             ring: Ring::default(),
             sns: Arc::new(Sns::new(outbound)),
+            sessions: Sessions::default(),
             exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
         }
@@ -216,8 +224,11 @@ impl Handler {
                 (Who::Integration(integration), Some(limits.custom_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
+            // Who looks at a page is found out when it is made: whoever may not is sent to log in.
+            Route::Permalink if ui::wants_page(head) => (Who::Anyone, None),
             Route::Incidents
             | Route::Incident
+            | Route::Permalink
             | Route::IncidentEvents
             | Route::IncidentStream
             | Route::Export
@@ -238,7 +249,8 @@ impl Handler {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
             }
-            Route::Healthz | Route::Readyz | Route::GotifyVersion | Route::GotifyHealth => {
+            Route::Page(_) if head.method == Method::POST => (Who::Anyone, Some(limits.api_body_bytes)),
+            Route::Healthz | Route::Readyz | Route::GotifyVersion | Route::GotifyHealth | Route::Page(_) => {
                 (Who::Anyone, None)
             }
             Route::Metrics | Route::Openapi => (Who::Caller(access::authorize_operator(&live, head)?), None),
@@ -306,7 +318,11 @@ impl Handler {
             Route::GotifyHealth => self.readyz().await.map(|_| gotify::healthy()),
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
-            Route::Incident => self.show_incident(admitted).await,
+            Route::Permalink if matches!(admitted.who, Who::Anyone) => {
+                return self.page(None, admitted, head, body, seen).await;
+            }
+            Route::Page(page) => return self.page(Some(page), admitted, head, body, seen).await,
+            Route::Incident | Route::Permalink => self.show_incident(admitted).await,
             Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
             Route::Export => return self.export(admitted, head).await.map(Said::Stream),
             Route::CreateIncident => self.create_incident(admitted, head, body).await,

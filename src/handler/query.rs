@@ -16,6 +16,16 @@ impl<'a> Query<'a> {
         Self(form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).collect())
     }
 
+    /// Parameters that are not those of a request.
+    pub fn new(pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>) -> Self {
+        Self(pairs)
+    }
+
+    /// Its names and values.
+    pub fn pairs(&self) -> &[(Cow<'a, str>, Cow<'a, str>)] {
+        &self.0
+    }
+
     /// Every value of a parameter.
     pub fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| &**value)

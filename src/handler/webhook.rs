@@ -107,9 +107,7 @@ impl Handler {
         let idempotency = idempotency_key(incoming.headers, incoming.body)?;
         let dry_run = incoming.dry_run;
         let place = |(alert, warnings): (Alert, Vec<Warning>)| {
-            let place = registry
-                .find_service(&alert.service)
-                .map(|service| (Arc::clone(service), registry.default_severity(service, integration)));
+            let place = registry.place(&alert.service, integration);
             Placed { alert, place, warnings }
         };
         let ingest = Ingest {

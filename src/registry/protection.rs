@@ -80,6 +80,14 @@ impl Protection {
         self.authorizations.push(hash(&format!("bearer {token}")));
     }
 
+    /// Whether the routing key is all that requests need.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.signing_secrets.is_empty()
+            && self.authorizations.is_empty()
+            && self.scheme != SignatureScheme::Sns
+    }
+
     /// What a request without one is told to bring. Some senders, SNS among them, send a password only when asked.
     #[must_use]
     pub const fn challenge(&self) -> &'static str {

@@ -173,10 +173,16 @@ impl Server {
         let (reply, error) = match result {
             Ok(Said::Answer(answer)) => (reply::success(&answer, &completion.request_id, now_ms), None),
             Ok(Said::Stream(stream)) => (reply::stream(stream), None),
-            Err(error) => (
-                reply::failure(&error, Dialect::of(head.uri.path()), &completion.request_id, now_ms),
-                Some(error),
-            ),
+            Ok(Said::Page(page)) => (reply::page(page), None),
+            Err(error) => {
+                let reply = match self.handler.refusal_page(&head, &error, &completion.request_id) {
+                    Some(page) => reply::page(page),
+                    None => {
+                        reply::failure(&error, Dialect::of(head.uri.path()), &completion.request_id, now_ms)
+                    }
+                };
+                (reply, Some(error))
+            }
         };
         let answered = (reply.status, error.as_ref());
         self.handler.note(&head, &mut completion.seen, &completion.request_id, answered, now_ms);

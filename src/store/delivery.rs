@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::job::Done;
 use super::tx::{Failure, Tx};
 use crate::config::DeliveryLimits;
-use crate::model::{Delivery, DeliverySummary, KeptRequest};
+use crate::model::{Delivery, DeliverySummary, KeptRequest, Number};
 
 /// Deliveries to be kept.
 #[derive(Debug)]
@@ -177,6 +177,22 @@ pub fn list(
         .prepare_cached(&sql)?
         .query_row(params![integration, refused], |row| row.get::<_, i64>(0))?;
     Ok((deliveries, usize::try_from(total).unwrap_or(0)))
+}
+
+/// The last deliveries of an integration that were about an incident, newest first.
+pub fn about(
+    connection: &Connection,
+    integration: &str,
+    number: Number,
+    limit: usize,
+) -> rusqlite::Result<Vec<Delivery>> {
+    let sql = format!(
+        "{LISTED} WHERE integration.name = ?1 AND instr(' ' || incidents || ' ', ?2)
+         ORDER BY delivery.id DESC LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![integration, format!(" {number} "), limit as i64], listed)?;
+    rows.collect()
 }
 
 /// One delivery of an integration, with what was sent.

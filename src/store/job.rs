@@ -5,6 +5,7 @@ use super::delivery::{self, Keep};
 use super::edit::{self, Comment, Edit};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::session::{self, SessionChange};
 use super::tx::{Failure, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use crate::config::DeliveryLimits;
@@ -29,6 +30,8 @@ pub enum Job {
     Keep(Keep),
     /// Services and integrations as the configuration now names them.
     Learn(Names),
+    /// A session begins or ends.
+    Session(SessionChange),
     /// Proof that a write reaches the disk.
     Pulse,
     /// A round of what nobody asked for: closing, forgetting.
@@ -62,6 +65,7 @@ impl Job {
             Self::Comment(comment) => edit::comment_tx(tx, comment),
             Self::Keep(keep) => delivery::keep_tx(tx, keep),
             Self::Learn(names) => tx.learn(names),
+            Self::Session(change) => session::change_tx(tx, change).map(|()| Done::Written),
             Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
             Self::Upkeep { close_resolved_after_ms, deliveries } => {
                 upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries)

@@ -20,6 +20,7 @@ mod lock;
 mod read;
 mod schema;
 mod search;
+mod session;
 mod tx;
 mod upkeep;
 mod watch;
@@ -39,7 +40,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::{Census, WriterMetrics};
-use crate::model::{Delivery, DeliverySummary, Entry, Incident, Number, Report};
+use crate::model::{Delivery, DeliverySummary, Entry, Incident, Number, Report, Session};
 use checkpoint::Checkpoints;
 pub use create::Create;
 pub use delivery::Keep;
@@ -51,6 +52,7 @@ use job::{Done, Job};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
+pub use session::SessionChange;
 pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};
@@ -235,6 +237,43 @@ impl Store {
     /// Because the store cannot take it now.
     pub async fn learn(&self, names: Names) -> Result<(), Error> {
         self.write(Job::Learn(names)).await.map(|_| ())
+    }
+
+    /// Begins or ends a session.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn session(&self, change: SessionChange) -> Result<(), Error> {
+        self.write(Job::Session(change)).await.map(|_| ())
+    }
+
+    /// Every session.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn sessions(&self) -> Result<Vec<Session>, Error> {
+        self.read(|connection| session::all(connection)).await
+    }
+
+    /// The incidents that were recorded before and after one.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn neighbours(&self, number: Number) -> Result<(Option<Number>, Option<Number>), Error> {
+        self.read(move |connection| read::neighbours(connection, number)).await
+    }
+
+    /// The last deliveries of an integration that were about an incident, newest first.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn deliveries_about(
+        &self,
+        number: Number,
+        integration: String,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, Error> {
+        self.read(move |connection| delivery::about(connection, &integration, number, limit)).await
     }
 
     /// Writes something, to see whether that reaches the disk.

@@ -91,3 +91,18 @@ pub fn timeline(
     let total = connection.prepare_cached(total)?.query_row([number.to_row_id()], |row| row.get(0))?;
     Ok((entries, total))
 }
+
+/// The incidents that were recorded before and after one.
+pub fn neighbours(
+    connection: &Connection,
+    number: Number,
+) -> rusqlite::Result<(Option<Number>, Option<Number>)> {
+    let find = |sql: &str| {
+        let id = |row: &Row<'_>| row.get(0).map(|id: Option<i64>| id.map(Number::from_row_id));
+        connection.prepare_cached(sql)?.query_row([number.to_row_id()], id)
+    };
+    Ok((
+        find("SELECT max(id) FROM incident WHERE id < ?1")?,
+        find("SELECT min(id) FROM incident WHERE id > ?1")?,
+    ))
+}

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use firebell::route::{self, Route};
 use serde_json::Value;
 
 use crate::document;
@@ -85,6 +86,10 @@ fn check_answer(sent: &str, response: &Response) {
     let (method, rest) = sent.split_once(' ').unwrap_or((sent, ""));
     // What is a URL where a path should be, or has a method of its own making, leads nowhere, and is told so.
     let path = rest.split(' ').next().unwrap_or_default();
+    if is_page(method, path) || response.header("content-type").is_some_and(|of| of.starts_with("text/html"))
+    {
+        return check_page(response);
+    }
     if !document::dialect(path).is_empty() {
         // No envelope; what is in it instead is the document's.
         assert_eq!(response.header("content-type"), Some("application/json"), "{response:?}");
@@ -99,6 +104,33 @@ fn check_answer(sent: &str, response: &Response) {
     if path.starts_with('/') {
         document::check(method, path, response);
     }
+}
+
+/// Whether a page for people is at a path, or what belongs to one.
+fn is_page(method: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    route::find(method, path).is_ok_and(|found| matches!(found.route, Route::Page(_)))
+}
+
+/// What holds of every page, refused or not: nothing in it runs that is not ours, and nobody keeps or frames it.
+#[track_caller]
+fn check_page(response: &Response) {
+    match response.header("content-type") {
+        Some("application/json") => return response.check(),
+        Some("text/event-stream") => return,
+        _ => {}
+    }
+    let policy =
+        response.header("content-security-policy").unwrap_or_else(|| panic!("no policy: {response:?}"));
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{response:?}");
+    assert_eq!(response.header("x-frame-options"), Some("DENY"), "{response:?}");
+    let html = response.header("content-type") == Some("text/html; charset=utf-8");
+    assert_eq!(response.header("cache-control") == Some("no-store"), html, "{response:?}");
+    for mark in ["style=", "onclick=", "onload=", "javascript:", "<script>"] {
+        assert!(!html || !response.text.contains(mark), "{mark} in {}", response.text);
+    }
+    assert!(response.header("x-request-id").is_some(), "{response:?}");
 }
 
 /// The answers in all that came back for what was sent, each checked.

@@ -1,0 +1,115 @@
+//! One incident: what it is, what happened to it, and what can be done about it.
+
+use minijinja::context;
+use serde::Serialize;
+
+use super::super::Handler;
+use super::Visit;
+use super::incidents::Row;
+use super::integrations::DeliveryRow;
+use super::template::value;
+use super::time::{Moment, duration};
+use super::timeline::{Line, plain};
+use crate::error::Error;
+use crate::model::{Incident, Severity, Status, is_web_url};
+use crate::registry::Scope;
+use crate::reply::Page;
+
+/// Deliveries that are shown with an incident.
+const DELIVERIES: usize = 10;
+
+/// Timeline entries of one page.
+const PER_PAGE: usize = 100;
+
+/// What a row of the list does not tell.
+#[derive(Serialize)]
+struct Details {
+    description: Option<String>,
+    /// Only an address of the web becomes a link.
+    source_url: Option<String>,
+    dedup_key: Option<String>,
+    metadata: Vec<(String, String)>,
+    acknowledged_at: Option<Moment>,
+    acknowledged_by: Option<String>,
+    resolved_at: Option<Moment>,
+    resolved_by: Option<String>,
+    closed_at: Option<Moment>,
+    /// From its beginning to its end.
+    took: Option<String>,
+    allowed: Vec<Status>,
+    may_acknowledge: bool,
+    may_edit: bool,
+}
+
+impl Details {
+    fn new(incident: &Incident, now_ms: i64) -> Self {
+        let moment = |at: Option<i64>| at.map(|at| Moment::new(at, now_ms));
+        let metadata: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&incident.metadata).unwrap_or_default();
+        Self {
+            description: incident.description.clone(),
+            source_url: incident.source_url.clone().filter(|url| is_web_url(url)),
+            dedup_key: incident.dedup_key.clone(),
+            metadata: metadata.into_iter().map(|(name, value)| (name, plain(&value))).collect(),
+            acknowledged_at: moment(incident.acknowledged_at),
+            acknowledged_by: incident.acknowledged_by.clone(),
+            resolved_at: moment(incident.resolved_at),
+            resolved_by: incident.resolved_by.clone(),
+            closed_at: moment(incident.closed_at),
+            took: incident.resolved_at.map(|at| duration(at - incident.created_at)),
+            allowed: incident.status.allowed(),
+            may_acknowledge: incident.status.is_open() && incident.acknowledged_at.is_none(),
+            may_edit: incident.status != Status::Closed,
+        }
+    }
+}
+
+impl Handler {
+    /// `GET /incidents/{number}`; `problem` is that of what was to be done with it.
+    pub(super) async fn incident_page(
+        &self,
+        visit: &Visit<'_>,
+        problem: Option<Error>,
+    ) -> Result<Page, Error> {
+        visit.check(Scope::IncidentsRead)?;
+        let number = visit.number()?;
+        let now_ms = self.now_ms();
+        let (incident, entries, entries_total) = self.store.incident(number).await?;
+        let offset =
+            super::super::query::Query::of(visit.head).last("timeline").and_then(|at| at.parse().ok());
+        let (entries, offset) = match offset {
+            Some(offset @ 1..) => (self.store.timeline(number, offset, PER_PAGE).await?.0, offset),
+            _ => (entries, 0),
+        };
+        let shown = offset + entries.len();
+        let (before, after) = self.store.neighbours(number).await?;
+        let deliveries = match &incident.integration {
+            Some(integration) => {
+                self.hand_over_deliveries().await;
+                self.store.deliveries_about(number, integration.clone(), DELIVERIES).await?
+            }
+            None => Vec::new(),
+        };
+        let details = Details::new(&incident, now_ms);
+        let status = problem.as_ref().map_or(200, |problem| problem.kind.status());
+        let title = format!("{number} {}", incident.title);
+        let content = context! {
+            problem => problem.map(|problem| problem.message),
+            incident => value(Row::new(incident, now_ms)),
+            details => value(details),
+            severities => Severity::ALL.map(Severity::as_str),
+            timeline => value(
+                entries.into_iter().map(|entry| Line::new(entry, now_ms)).collect::<Vec<_>>()
+            ),
+            older => (shown < usize::try_from(entries_total).unwrap_or(0)).then_some(shown),
+            newer => (offset > 0).then(|| offset.saturating_sub(PER_PAGE)),
+            deliveries => value(
+                deliveries.iter().map(|delivery| DeliveryRow::new(delivery, now_ms)).collect::<Vec<_>>()
+            ),
+            before => before.map(|number| number.to_string()),
+            after => after.map(|number| number.to_string()),
+            path => visit.head.uri.path(),
+        };
+        Ok(Page { status, ..self.framed(visit, "incident.html", &title, content).await? })
+    }
+}

@@ -1,0 +1,281 @@
+//! The list of incidents: what is on fire, first the worst.
+
+use std::borrow::Cow;
+
+use minijinja::context;
+use serde::Serialize;
+
+use super::super::query::Query;
+use super::super::{Handler, list_query};
+use super::Visit;
+use super::template::value;
+use super::time::Moment;
+use crate::error::{Details, Error};
+use crate::model::{Incident, Severity, Status};
+use crate::registry::Scope;
+use crate::reply::Page;
+use crate::store::{ListQuery, Span};
+
+/// Incidents on a page.
+const PER_PAGE: usize = 50;
+
+/// What `since` may be: its name, what it is called, and how long it is.
+const SINCE: [(&str, &str, i64); 4] = [
+    ("1h", "last hour", 3600),
+    ("24h", "last 24 hours", 86_400),
+    ("7d", "last 7 days", 604_800),
+    ("30d", "last 30 days", 2_592_000),
+];
+
+const SORTS: [(&str, &str); 4] = [
+    ("severity", "severity"),
+    ("-created_at", "newest"),
+    ("created_at", "oldest"),
+    ("-last_seen_at", "last seen"),
+];
+
+/// An incident in the list.
+#[derive(Serialize)]
+pub struct Row {
+    number: String,
+    title: String,
+    severity: Severity,
+    status: Status,
+    services: Vec<String>,
+    integration: Option<String>,
+    occurrences: i64,
+    created: Moment,
+    last_seen: Moment,
+    assigned_to: Option<String>,
+    acknowledged: bool,
+    is_open: bool,
+}
+
+impl Row {
+    pub fn new(incident: Incident, now_ms: i64) -> Self {
+        Self {
+            number: incident.number.to_string(),
+            title: incident.title,
+            severity: incident.severity,
+            status: incident.status,
+            services: incident.services.into_iter().map(|service| service.name).collect(),
+            integration: incident.integration,
+            occurrences: incident.occurrences,
+            created: Moment::new(incident.created_at, now_ms),
+            last_seen: Moment::new(incident.last_seen_at, now_ms),
+            assigned_to: incident.assigned_to,
+            acknowledged: incident.acknowledged_at.is_some(),
+            is_open: incident.status.is_open(),
+        }
+    }
+}
+
+/// How many incidents are not closed, by severity and status.
+#[derive(Debug, Default)]
+pub struct OpenCounts(Vec<(Severity, Status, i64)>);
+
+impl OpenCounts {
+    /// All that are open.
+    pub fn total(&self) -> i64 {
+        self.count(|_, status| status.is_open())
+    }
+
+    fn count(&self, counted: impl Fn(Severity, Status) -> bool) -> i64 {
+        self.0
+            .iter()
+            .filter(|(severity, status, _)| counted(*severity, *status))
+            .map(|(_, _, count)| count)
+            .sum()
+    }
+}
+
+/// A link that is on where its filter is in force.
+#[derive(Serialize)]
+struct Tab {
+    name: &'static str,
+    count: Option<i64>,
+    href: String,
+    on: bool,
+}
+
+/// One of several that a filter may be.
+#[derive(Serialize)]
+struct Choice {
+    value: String,
+    name: String,
+    on: bool,
+}
+
+/// The filters in the URL, without those that are empty, as forms send them.
+struct Filters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Filters<'a> {
+    fn of(visit: &'a Visit<'_>) -> Self {
+        let given = Query::of(visit.head);
+        Self(given.pairs().iter().filter(|(_, value)| !value.is_empty()).cloned().collect())
+    }
+
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(known, given)| known == name && given == value)
+    }
+
+    /// The list with `name` as `value` instead of what it is; from its beginning.
+    fn with(&self, name: &str, value: &str) -> String {
+        let others = self.0.iter().filter(|(known, _)| known != name && known != "cursor");
+        let mut url = form_urlencoded::Serializer::new(String::new());
+        url.extend_pairs(others.map(|(name, value)| (&**name, &**value)));
+        if !value.is_empty() {
+            url.append_pair(name, value);
+        }
+        match url.finish().as_str() {
+            "" => "/".into(),
+            query => format!("/?{query}"),
+        }
+    }
+
+    /// What the list of the API would be asked for.
+    fn read(&self, visit: &Visit<'_>, now_ms: i64) -> Result<ListQuery, Error> {
+        let mut asked = Vec::new();
+        for (name, value) in &self.0 {
+            let statuses = match (name.as_ref(), value.as_ref()) {
+                ("status", "all") => &[][..],
+                ("status", "open") => &Status::ALL[..4],
+                ("since" | "limit" | "offset", _) => continue,
+                _ => {
+                    asked.push((name.clone(), value.clone()));
+                    continue;
+                }
+            };
+            asked.extend(statuses.iter().map(|status| (Cow::from("status"), Cow::from(status.as_str()))));
+        }
+        if self.get("status").is_empty() {
+            asked.extend(
+                Status::ALL[..4].iter().map(|status| (Cow::from("status"), Cow::from(status.as_str()))),
+            );
+        }
+        if self.get("sort").is_empty() {
+            asked.push(("sort".into(), "severity".into()));
+        }
+        let mut query = list_query::read(visit.live, &Query::new(asked))?;
+        query.limit = PER_PAGE;
+        if let Some((_, _, seconds)) = SINCE.iter().find(|(name, _, _)| *name == self.get("since")) {
+            query.filter.created = Span { from: Some(now_ms - seconds * 1000), ..query.filter.created };
+        }
+        Ok(query)
+    }
+}
+
+impl Handler {
+    /// What is open, by severity and status.
+    pub(super) async fn open_incidents(&self) -> Result<OpenCounts, Error> {
+        let census = self.store.census().await?.not_closed.into_iter();
+        Ok(OpenCounts(census.map(|(severity, status, _, count)| (severity, status, count)).collect()))
+    }
+
+    /// `GET /`; `problems` are those of what was to be done with some of them.
+    pub(super) async fn incidents_page(&self, visit: &Visit<'_>, problems: &[String]) -> Result<Page, Error> {
+        visit.check(Scope::IncidentsRead)?;
+        let now_ms = self.now_ms();
+        let filters = Filters::of(visit);
+        let (query, mut problems) = match filters.read(visit, now_ms) {
+            Ok(query) => (query, problems.to_vec()),
+            // A URL that somebody has typed: all that is open is better than nothing.
+            Err(error) => {
+                let sentences = match &error.details {
+                    Details::Fields(fields) => {
+                        fields.iter().map(|one| format!("{} {}", one.field, one.message)).collect()
+                    }
+                    _ => vec![error.message.clone()],
+                };
+                (Filters(Vec::new()).read(visit, now_ms)?, sentences)
+            }
+        };
+        problems.truncate(20);
+        let page = self.store.list(query.clone()).await?;
+        let (_, cursor) = list_query::next(&query, &page);
+        let open = self.open_incidents().await?;
+        let content = context! {
+            problems,
+            target => visit.target(),
+            statuses => value(status_tabs(&filters, &open)),
+            severities => value(severity_tabs(&filters, &open)),
+            services => value(services(&filters, visit)),
+            integrations => value(integrations(&filters, visit)),
+            since => value(choices(&filters, "since", SINCE.map(|(value, name, _)| (value, name)))),
+            sorts => value(choices(&filters, "sort", SORTS)),
+            hidden => value(hidden(&filters)),
+            search => filters.get("search"),
+            filtered => filters.0.iter().any(|(name, _)| name != "cursor" && name != "sort"),
+            rows => value(
+                page.items.into_iter().map(|incident| Row::new(incident, now_ms)).collect::<Vec<_>>()
+            ),
+            total => page.total,
+            total_exact => page.total_exact,
+            next => cursor.map(|cursor| filters.with("cursor", &cursor)),
+            first => (!filters.get("cursor").is_empty()).then(|| filters.with("cursor", "")),
+        };
+        self.framed(visit, "incidents.html", "Incidents", content).await
+    }
+}
+
+fn status_tabs(filters: &Filters<'_>, open: &OpenCounts) -> Vec<Tab> {
+    let tab = |name: &'static str, value: &'static str, count: Option<i64>| Tab {
+        name,
+        count,
+        href: filters.with("status", value),
+        on: filters.get("status") == value || (value.is_empty() && filters.get("status") == "open"),
+    };
+    let mut tabs = vec![tab("open", "", Some(open.total()))];
+    tabs.extend(Status::ALL.map(|status| {
+        let count = (status != Status::Closed).then(|| open.count(|_, one| one == status));
+        tab(status.as_str(), status.as_str(), count)
+    }));
+    tabs.push(tab("all", "all", None));
+    tabs
+}
+
+fn severity_tabs(filters: &Filters<'_>, open: &OpenCounts) -> Vec<Tab> {
+    let tab = |severity: Severity| {
+        let on = filters.has("severity", severity.as_str());
+        Tab {
+            name: severity.as_str(),
+            count: Some(open.count(|one, status| one == severity && status.is_open())),
+            href: filters.with("severity", if on { "" } else { severity.as_str() }),
+            on,
+        }
+    };
+    Severity::ALL.map(tab).into()
+}
+
+fn choices<const N: usize>(filters: &Filters<'_>, filter: &str, all: [(&str, &str); N]) -> Vec<Choice> {
+    let choice = |(value, name): (&str, &str)| Choice {
+        value: value.into(),
+        name: name.into(),
+        on: filters.has(filter, value),
+    };
+    all.map(choice).into()
+}
+
+fn services(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
+    let registry = &visit.live.config.registry;
+    let asked = registry.service_id(filters.get("service_id"));
+    let choice = |id: &str, name: &str| Choice { value: id.into(), name: name.into(), on: id == asked };
+    registry.services().iter().map(|service| choice(&service.id, &service.name)).collect()
+}
+
+fn integrations(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
+    let choice =
+        |name: &str| Choice { value: name.into(), name: name.into(), on: filters.has("integration", name) };
+    visit.live.config.registry.integrations().iter().map(|one| choice(&one.name)).collect()
+}
+
+/// The filters that the form has no field for, so that it keeps them.
+fn hidden(filters: &Filters<'_>) -> Vec<(String, String)> {
+    const SHOWN: [&str; 6] = ["search", "service_id", "integration", "since", "sort", "cursor"];
+    let kept = filters.0.iter().filter(|(name, _)| !SHOWN.contains(&name.as_ref()));
+    kept.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}

@@ -1,0 +1,51 @@
+//! The services of the configuration, and what is open about each.
+
+use std::collections::HashMap;
+
+use minijinja::context;
+use serde::Serialize;
+
+use super::super::Handler;
+use super::Visit;
+use super::template::value;
+use crate::error::Error;
+use crate::model::Severity;
+use crate::registry::Scope;
+use crate::reply::Page;
+
+#[derive(Serialize)]
+struct ServiceRow<'a> {
+    id: &'a str,
+    name: &'a str,
+    description: &'a str,
+    aliases: &'a [String],
+    default_severity: Option<Severity>,
+    active: bool,
+    /// Open incidents whose first service it is, if the visitor may know.
+    open: Option<i64>,
+}
+
+impl Handler {
+    /// `GET /services`
+    pub(super) async fn services_page(&self, visit: &Visit<'_>) -> Result<Page, Error> {
+        visit.check(Scope::ServicesRead)?;
+        let may_count = visit.may(Scope::IncidentsRead);
+        let mut open: HashMap<String, i64> = HashMap::new();
+        for (_, status, service, count) in self.store.census().await?.not_closed {
+            if status.is_open() {
+                *open.entry(service).or_default() += count;
+            }
+        }
+        let services = visit.live.config.registry.services().iter().map(|service| ServiceRow {
+            id: &service.id,
+            name: &service.name,
+            description: &service.description,
+            aliases: &service.aliases,
+            default_severity: service.default_severity,
+            active: service.active,
+            open: may_count.then(|| open.get(&service.id).copied().unwrap_or(0)),
+        });
+        let content = context! { services => value(services.collect::<Vec<_>>()) };
+        self.framed(visit, "services.html", "Services", content).await
+    }
+}

@@ -1,0 +1,165 @@
+// What the pages do beyond what they do without a script: they keep themselves up to date, take keys, and copy.
+"use strict";
+(() => {
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- Times, in the viewer's zone ------------------------------------------------------------------------
+  const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const ago = (at) => {
+    const seconds = Math.floor((Date.now() - at) / 1000);
+    if (seconds < 5) return "now";
+    if (seconds < 60) return `${seconds} s ago`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+    if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`;
+    return `${Math.floor(seconds / 86400)} d ago`;
+  };
+  const tell = (root = document) => {
+    for (const time of all("time[datetime]", root)) {
+      const at = Date.parse(time.dateTime);
+      time.title = zoned.format(at);
+      time.textContent = ago(at);
+    }
+  };
+  tell();
+  setInterval(tell, 20000);
+
+  // --- What has changed, as it changes --------------------------------------------------------------------
+  // The page is fetched anew and its live parts are put in place of the old ones: what is chosen, focused or being
+  // typed stays.
+  let cursor = null;
+  const chosen = () => all('input[name="number"]:checked').map((box) => box.value);
+  const renew = async () => {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
+    if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const kept = new Set(chosen());
+    const focused = document.activeElement;
+    for (const part of all("[data-live]")) {
+      const next = fresh.getElementById(part.id);
+      if (!next || next.innerHTML === part.dataset.was) continue;
+      const typing = part.contains(focused) && focused.matches("input:not([type=checkbox]), textarea, select");
+      if (typing || $("details[open]", part)) continue;
+      const place = part.contains(focused) ? placeOf(focused) : null;
+      part.dataset.was = next.innerHTML;
+      part.replaceChildren(...next.childNodes);
+      if (place) $(place, part)?.focus({ preventScroll: true });
+    }
+    for (const box of all('input[name="number"]')) box.checked = kept.has(box.value);
+    tell();
+    mark();
+    count();
+    document.title = fresh.title;
+    for (const selector of ['link[rel="icon"]', ".top nav"]) $(selector)?.replaceWith($(selector, fresh));
+  };
+  const placeOf = (element) => {
+    if (element.value && element.name === "number") return `input[value="${CSS.escape(element.value)}"]`;
+    const href = element.getAttribute("href");
+    return href ? `a[href="${CSS.escape(href)}"]` : null;
+  };
+
+  const sign = $("#sign");
+  const say = (on) => {
+    sign.hidden = false;
+    sign.className = `sign ${on ? "on" : "off"}`;
+    sign.textContent = on ? "live" : "reconnecting";
+  };
+  let due = 0;
+  const soon = () => {
+    if (due) return;
+    // Not for each of many: an alarm storm must not make every open page ask for itself all the time.
+    due = setTimeout(() => renew().catch(() => {}).finally(() => { due = 0; }), 400);
+  };
+  const watch = () => {
+    const source = new EventSource("/stream");
+    let missed = false;
+    source.onopen = () => { say(true); if (missed) soon(); missed = false; };
+    source.onerror = () => {
+      say(false);
+      missed = true;
+      // A refusal ends it for good; whoever refused may have been restarting.
+      if (source.readyState === EventSource.CLOSED) setTimeout(watch, 3000);
+    };
+    source.addEventListener("incident", soon);
+    source.addEventListener("reset", soon);
+    addEventListener("pagehide", () => source.close(), { once: true });
+  };
+  if (sign && $("[data-live]")) {
+    for (const part of all("[data-live]")) part.dataset.was = part.innerHTML;
+    watch();
+    addEventListener("pageshow", (event) => { if (event.persisted) { watch(); soon(); } });
+  }
+
+  // --- Choosing -------------------------------------------------------------------------------------------
+  const rows = () => all(".row");
+  const count = () => {
+    const place = $("#chosen");
+    if (place) place.textContent = chosen().length ? `${chosen().length} chosen` : "";
+    const every = $("#all");
+    if (every) every.checked = rows().length > 0 && chosen().length === rows().length;
+  };
+  const mark = () => {
+    for (const row of rows()) row.classList.toggle("at", row.dataset.number === cursor);
+  };
+  const every = $("#all");
+  if (every) {
+    every.parentElement.hidden = false;
+    every.addEventListener("change", () => {
+      for (const box of all('input[name="number"]')) box.checked = every.checked;
+      count();
+    });
+  }
+  document.addEventListener("change", count);
+  const go = (step) => {
+    const list = rows();
+    if (!list.length) return;
+    const at = list.findIndex((row) => row.dataset.number === cursor);
+    const row = list[Math.min(Math.max(at + step, 0), list.length - 1)];
+    cursor = row.dataset.number;
+    mark();
+    $(".title", row).focus();
+    row.scrollIntoView({ block: "nearest" });
+  };
+
+  // --- Keys -----------------------------------------------------------------------------------------------
+  const press = (what) => {
+    const form = $("#list");
+    if (!form) return $(`[data-key="${what[0]}"]`)?.click();
+    if (!chosen().length && cursor) {
+      const box = $(`input[value="${CSS.escape(cursor)}"]`);
+      if (box) box.checked = true;
+    }
+    if (chosen().length) $(`button[value="${what}"]`, form)?.click();
+  };
+  const keys = {
+    j: () => go(1),
+    k: () => go(-1),
+    x: () => {
+      const box = cursor && $(`input[value="${CSS.escape(cursor)}"]`);
+      if (box) { box.checked = !box.checked; count(); }
+    },
+    a: () => press("acknowledge"),
+    r: () => press("resolve"),
+    c: () => $("#comment")?.focus(),
+    i: () => location.assign("/"),
+    "/": () => $('input[type="search"]')?.focus(),
+    "?": () => $("#keys").showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
+    const act = keys[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  // --- Copying --------------------------------------------------------------------------------------------
+  for (const button of all("[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
+})();

@@ -48,7 +48,7 @@ use keeping::{Delivered, Ring};
 use rate::{RateLimits, SenderKind};
 use sns::Sns;
 use telling::Streams;
-use ui::Sessions;
+use ui::{LastCounts, Sessions};
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -86,6 +86,7 @@ pub struct Handler {
     exports: Arc<Semaphore>,
     sns: Arc<Sns>,
     sessions: Sessions,
+    open_counts: LastCounts,
     /// When a write last reached the disk.
     durable_at_ms: AtomicI64,
     metrics: Metrics,
@@ -162,6 +163,7 @@ impl Handler {
             ring: Ring::default(),
             sns: Arc::new(Sns::new(outbound)),
             sessions: Sessions::default(),
+            open_counts: LastCounts::default(),
             exports: Arc::new(Semaphore::new(export::EXPORTS)),
             durable_at_ms: AtomicI64::new(i64::MIN),
         }

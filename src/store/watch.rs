@@ -126,6 +126,12 @@ impl Store {
         waiting.replace(Vec::new())
     }
 
+    /// The newest timeline entry that is committed: whatever changes how many incidents are in which status has one.
+    #[must_use]
+    pub fn newest_entry(&self) -> i64 {
+        self.feed.newest.load(Ordering::SeqCst)
+    }
+
     /// Makes the writer tell what it commits.
     pub fn watching(&self) -> Watching {
         self.feed.watchers.fetch_add(1, Ordering::SeqCst);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::query::Query;
 use super::super::{Handler, list_query};
 use super::Visit;
+use super::open::OpenCounts;
 use super::template::value;
 use super::time::Moment;
 use crate::error::{Details, Error};
@@ -67,25 +68,6 @@ impl Row {
             acknowledged: incident.acknowledged_at.is_some(),
             is_open: incident.status.is_open(),
         }
-    }
-}
-
-/// How many incidents are not closed, by severity and status.
-#[derive(Debug, Default)]
-pub struct OpenCounts(Vec<(Severity, Status, i64)>);
-
-impl OpenCounts {
-    /// All that are open.
-    pub fn total(&self) -> i64 {
-        self.count(|_, status| status.is_open())
-    }
-
-    fn count(&self, counted: impl Fn(Severity, Status) -> bool) -> i64 {
-        self.0
-            .iter()
-            .filter(|(severity, status, _)| counted(*severity, *status))
-            .map(|(_, _, count)| count)
-            .sum()
     }
 }
 
@@ -170,12 +152,6 @@ impl<'a> Filters<'a> {
 }
 
 impl Handler {
-    /// What is open, by severity and status.
-    pub(super) async fn open_incidents(&self) -> Result<OpenCounts, Error> {
-        let census = self.store.census().await?.not_closed.into_iter();
-        Ok(OpenCounts(census.map(|(severity, status, _, count)| (severity, status, count)).collect()))
-    }
-
     /// `GET /`; `problems` are those of what was to be done with some of them.
     pub(super) async fn incidents_page(&self, visit: &Visit<'_>, problems: &[String]) -> Result<Page, Error> {
         visit.check(Scope::IncidentsRead)?;

@@ -7,6 +7,7 @@ mod frame;
 mod incident;
 mod incidents;
 mod integrations;
+mod open;
 mod services;
 mod session;
 mod template;
@@ -29,6 +30,7 @@ use crate::reply::{Page, Said};
 use crate::route;
 use access::Caller;
 use form::Form;
+pub use open::LastCounts;
 pub use session::Sessions;
 
 const HTML: &str = "text/html; charset=utf-8";

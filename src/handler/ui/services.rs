@@ -1,7 +1,5 @@
 //! The services of the configuration, and what is open about each.
 
-use std::collections::HashMap;
-
 use minijinja::context;
 use serde::Serialize;
 
@@ -30,12 +28,7 @@ impl Handler {
     pub(super) async fn services_page(&self, visit: &Visit<'_>) -> Result<Page, Error> {
         visit.check(Scope::ServicesRead)?;
         let may_count = visit.may(Scope::IncidentsRead);
-        let mut open: HashMap<String, i64> = HashMap::new();
-        for (_, status, service, count) in self.store.census().await?.not_closed {
-            if status.is_open() {
-                *open.entry(service).or_default() += count;
-            }
-        }
+        let open = self.open_incidents().await?;
         let services = visit.live.config.registry.services().iter().map(|service| ServiceRow {
             id: &service.id,
             name: &service.name,
@@ -43,7 +36,7 @@ impl Handler {
             aliases: &service.aliases,
             default_severity: service.default_severity,
             active: service.active,
-            open: may_count.then(|| open.get(&service.id).copied().unwrap_or(0)),
+            open: may_count.then(|| open.about(&service.id)),
         });
         let content = context! { services => value(services.collect::<Vec<_>>()) };
         self.framed(visit, "services.html", "Services", content).await

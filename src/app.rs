@@ -188,7 +188,7 @@ async fn serve(
     })
     .await;
     // Before its task is ended, which may be at it: what was delivered last is to outlive the process.
-    handler.hand_over_deliveries().await;
+    handler.hand_over_last_deliveries().await;
     keeping.abort();
     telling.abort();
     upkeep.abort();

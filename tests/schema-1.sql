@@ -140,6 +140,7 @@ CREATE TABLE delivery (
     bytes       INTEGER NOT NULL,            -- what this row counts for
     size        INTEGER NOT NULL,            -- of the body, as it was sent
     body_cut    INTEGER NOT NULL CHECK (body_cut IN (0, 1)),  -- not all of it is in `body`
+    redacted    INTEGER NOT NULL CHECK (redacted IN (0, 1)),
     proven      INTEGER NOT NULL CHECK (proven IN (0, 1)),    -- it proved who sent it, as far as that was asked
     replays     INTEGER,                     -- the delivery that was sent again
     request_id  TEXT NOT NULL,

@@ -148,11 +148,12 @@ impl Resolver<'_, '_> {
         Some(secret)
     }
 
-    /// What may go into an `Authorization` header, and is not guessed.
+    /// What may go into an `Authorization` header (RFC 6750), and is not guessed.
     pub(super) fn check_token(&mut self, token: &str, place: &Place, what: &str) {
-        if token.len() < 16 || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        if token.len() < 16 || !token.bytes().all(fits) {
             let message = format!(
-                "{what} must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one"
+                "{what} must have 16 or more of A-Z, a-z, 0-9 and -._~+/=; `openssl rand -hex 16` makes one"
             );
             self.problems.report(place, message);
         }

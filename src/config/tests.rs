@@ -82,7 +82,7 @@ config.toml:31:20: a signing secret of integration `b` must have 16 characters o
 config.toml:32:19: `integrations.default_service`: `SER-2` is no service; did you mean `SER-1`?
 config.toml:33:1: `integrations.after_resolv` is unknown; did you mean `after_resolve`?
 config.toml:35:1: `tokens.name` is missing
-config.toml:36:9: the token of `(without a name)` must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one
+config.toml:36:9: the token of `(without a name)` must have 16 or more of A-Z, a-z, 0-9 and -._~+/=; `openssl rand -hex 16` makes one
 config.toml:37:11: `tokens.scopes` must be one of: incidents:read, incidents:write, services:read; did you mean `incidents:read`?"#;
     assert_eq!(problems(text), expected);
 }

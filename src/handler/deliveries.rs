@@ -68,6 +68,7 @@ struct DeliveryView<'a> {
     replays: Option<i64>,
     size_bytes: i64,
     body_cut: bool,
+    redacted: bool,
     can_replay: bool,
 }
 
@@ -86,6 +87,7 @@ impl<'a> DeliveryView<'a> {
             replays: delivery.replays,
             size_bytes: delivery.size,
             body_cut: delivery.request.cut,
+            redacted: delivery.request.redacted,
             can_replay: replay_problem(delivery).is_none(),
         })
     }
@@ -98,7 +100,7 @@ struct DetailView<'a> {
     delivery: DeliveryView<'a>,
     topic: Option<&'a str>,
     query: Option<&'a str>,
-    headers: BTreeMap<&'a str, &'a str>,
+    headers: BTreeMap<&'a str, String>,
     body: String,
 }
 
@@ -143,11 +145,19 @@ impl Handler {
         let id = admitted.parameters.get(1).map_or("", String::as_str);
         let delivery = self.find_delivery(integration(admitted)?, id).await?;
         let request = &delivery.request;
+        let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, value) in request.headers() {
+            // As HTTP joins those that were sent more than once.
+            headers
+                .entry(name)
+                .and_modify(|all| *all = format!("{all}, {value}"))
+                .or_insert_with(|| value.into());
+        }
         Answer::ok(&DetailView {
             delivery: DeliveryView::new(&delivery)?,
             topic: request.topic.as_deref(),
             query: request.query.as_deref(),
-            headers: request.headers().collect(),
+            headers,
             body: String::from_utf8_lossy(&request.body).into_owned(),
         })
     }

@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -14,14 +16,18 @@ use super::{Handler, Seen, Who, redact, webhook};
 use crate::config::DeliveryLimits;
 use crate::error::{Details, Error};
 use crate::model::{Delivery, KeptRequest, Outcome};
+use crate::registry::Registry;
 use crate::source::Received;
 use crate::store::Keep;
 
 /// Numbers of incidents that are kept with a delivery.
 const INCIDENTS: usize = 10;
 
-/// Characters of a refusal's text.
-const ERROR_CHARS: usize = 2000;
+/// Bytes of a refusal's text.
+const ERROR_BYTES: usize = 4000;
+
+/// How soon the last ones are handed over again.
+const HAND_OVER_AGAIN: Duration = Duration::from_millis(50);
 
 /// What is to be kept of a request to an integration, as far as that is known.
 #[derive(Debug, Default)]
@@ -84,52 +90,67 @@ struct HandOver {
     under_way: Option<Arc<Vec<Delivery>>>,
 }
 
+/// A delivery that is not in the store yet.
+#[derive(Debug)]
+struct Noted {
+    /// Its place in the order of all.
+    place: u64,
+    delivery: Delivery,
+    /// Whose secrets may be in it: those that were in force when it came.
+    registry: Arc<Registry>,
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Oldest first, each with its place in the order of all.
-    by_integration: HashMap<String, VecDeque<(u64, Delivery)>>,
+    /// Oldest first.
+    by_integration: HashMap<String, VecDeque<Noted>>,
     bytes: usize,
     next: u64,
 }
 
 impl Ring {
-    fn push(&self, delivery: Delivery, limits: &DeliveryLimits) {
+    fn push(&self, delivery: Delivery, registry: &Arc<Registry>, limits: &DeliveryLimits) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = waiting.push(delivery, limits);
+        let dropped = waiting.push(delivery, Arc::clone(registry), limits);
         drop(waiting);
         // Freed while nobody waits for it.
         drop(dropped);
     }
 
+    fn len(&self) -> usize {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.by_integration.values().map(VecDeque::len).sum()
+    }
+
     /// All of them, in the order in which they came.
-    fn take(&self) -> Vec<Delivery> {
+    fn take(&self) -> Vec<Noted> {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut deliveries: Vec<_> = waiting.by_integration.into_values().flatten().collect();
-        deliveries.sort_unstable_by_key(|(place, _)| *place);
-        deliveries.into_iter().map(|(_, delivery)| delivery).collect()
+        let mut noted: Vec<_> = waiting.by_integration.into_values().flatten().collect();
+        noted.sort_unstable_by_key(|one| one.place);
+        noted
     }
 }
 
 impl Waiting {
     /// Adds one; those that had to make room for it are returned.
-    fn push(&mut self, delivery: Delivery, limits: &DeliveryLimits) -> Vec<Delivery> {
+    fn push(&mut self, delivery: Delivery, registry: Arc<Registry>, limits: &DeliveryLimits) -> Vec<Noted> {
         self.bytes += delivery.bytes();
         let of_integration = match self.by_integration.get_mut(&delivery.integration) {
             Some(known) => known,
             None => self.by_integration.entry(delivery.integration.clone()).or_default(),
         };
-        of_integration.push_back((self.next, delivery));
+        of_integration.push_back(Noted { place: self.next, delivery, registry });
         self.next += 1;
         let mut dropped = Vec::new();
         if of_integration.len() > limits.keep {
-            dropped.extend(of_integration.pop_front().map(|(_, delivery)| delivery));
+            dropped.extend(of_integration.pop_front());
         }
-        self.bytes -= dropped.first().map_or(0, Delivery::bytes);
+        self.bytes -= dropped.first().map_or(0, |one| one.delivery.bytes());
         while self.bytes > limits.total_bytes {
-            let oldest = |one: &&mut VecDeque<_>| one.front().map_or(u64::MAX, |(place, _)| *place);
+            let oldest = |one: &&mut VecDeque<Noted>| one.front().map_or(u64::MAX, |noted| noted.place);
             let first = self.by_integration.values_mut().min_by_key(oldest).and_then(VecDeque::pop_front);
-            let Some((_, first)) = first else { break };
-            self.bytes -= first.bytes();
+            let Some(first) = first else { break };
+            self.bytes -= first.delivery.bytes();
             dropped.push(first);
         }
         dropped
@@ -158,14 +179,15 @@ impl Handler {
             }
             _ => return,
         };
-        let limits = self.live().config.deliveries;
+        let live = self.live();
+        let limits = live.config.deliveries;
         if limits.keep == 0 || matches!(webhook::dry_run(head), Ok(true)) {
             return;
         }
         let sent = body.as_deref().unwrap_or_default();
         let kept = sent.len().min(limits.body_bytes).min(limits.total_bytes / 2);
         // A copy: a part of the connection's buffer would hold on to all of it.
-        request.body = sent.get(..kept).unwrap_or_default().to_vec();
+        request.body = whole_words(sent, kept).to_vec();
         request.cut = body.is_none() || kept < sent.len();
         let (status, error) = answered;
         let delivery = Delivery {
@@ -182,7 +204,7 @@ impl Handler {
             size: body.as_ref().map_or_else(|| announced(&head.headers), |body| body.len() as i64),
             request,
         };
-        self.ring.push(delivery, &limits);
+        self.ring.push(delivery, &live.config.registry, &limits);
     }
 
     /// Hands what has been noted to the store. What that cannot take now is kept for the next time.
@@ -193,17 +215,14 @@ impl Handler {
             return;
         }
         last.under_way = None;
-        let mut deliveries = self.ring.take();
-        if deliveries.is_empty() {
+        let noted = self.ring.take();
+        if noted.is_empty() {
             return;
         }
         let live = self.live();
         let limits = live.config.deliveries;
         let redacting = tokio::task::spawn_blocking(move || {
-            for delivery in &mut deliveries {
-                redact::redact(delivery, &live.config.registry);
-            }
-            deliveries
+            noted.into_iter().map(|one| without_secrets(one, limits.body_bytes)).collect::<Vec<_>>()
         });
         let deliveries = match redacting.await {
             Ok(deliveries) => Arc::new(deliveries),
@@ -224,14 +243,78 @@ impl Handler {
         match Arc::try_unwrap(deliveries) {
             Ok(deliveries) => {
                 let newer = self.ring.take();
-                for delivery in deliveries.into_iter().chain(newer) {
-                    self.ring.push(delivery, &limits);
+                for delivery in deliveries {
+                    self.ring.push(delivery, &live.config.registry, &limits);
+                }
+                for Noted { delivery, registry, .. } in newer {
+                    self.ring.push(delivery, &registry, &limits);
                 }
             }
             // It was waited for in vain: the writer has them.
             Err(handed) => last.under_way = Some(handed),
         }
     }
+}
+
+impl Handler {
+    /// Hands over all that there is before the end; what a disk does not take in the time that requests wait for it is
+    /// lost, and that is said.
+    pub async fn hand_over_last_deliveries(&self) {
+        let until = Instant::now() + self.live().config.limits.store_timeout;
+        loop {
+            self.hand_over_deliveries().await;
+            let left = self.ring.len();
+            if left == 0 {
+                return;
+            }
+            if Instant::now() >= until {
+                return tracing::warn!(left, "the last deliveries were not kept: the disk did not take them");
+            }
+            tokio::time::sleep(HAND_OVER_AGAIN).await;
+        }
+    }
+}
+
+/// A delivery without secrets. A bug in finding them costs the body, and not the others.
+fn without_secrets(noted: Noted, body_bytes: usize) -> Delivery {
+    let Noted { mut delivery, registry, .. } = noted;
+    let cleaned = catch_unwind(AssertUnwindSafe(|| {
+        redact::redact(&mut delivery, &registry, body_bytes);
+        if let Some((_, text)) = &mut delivery.error {
+            text.truncate(text.floor_char_boundary(ERROR_BYTES));
+        }
+    }));
+    if cleaned.is_err() {
+        let Delivery { id, integration, at, status, outcomes, incidents, proven, replays, size, .. } =
+            delivery;
+        let request = KeptRequest { cut: true, ..KeptRequest::default() };
+        let (request_id, error) = (String::new(), None);
+        return Delivery {
+            id,
+            integration,
+            at,
+            request_id,
+            status,
+            error,
+            outcomes,
+            incidents,
+            proven,
+            replays,
+            size,
+            request,
+        };
+    }
+    delivery
+}
+
+/// As many of the first `most` bytes as end with a whole word: what is left of a key could not be told from a word.
+fn whole_words(body: &[u8], most: usize) -> &[u8] {
+    let kept = body.get(..most).unwrap_or(body);
+    if kept.len() == body.len() {
+        return kept;
+    }
+    let end = kept.iter().rposition(|byte| !byte.is_ascii_graphic() || b"\"',;&".contains(byte));
+    kept.get(..end.map_or(0, |end| end + 1)).unwrap_or_default()
 }
 
 /// Headers as text, one a line.
@@ -263,5 +346,5 @@ fn told(error: &Error) -> String {
             write!(text, "{before} `{}` {}", field.field, field.message).ok();
         }
     }
-    text.chars().take(ERROR_CHARS).collect()
+    text
 }

@@ -75,8 +75,9 @@ impl Handler {
         body: &Bytes,
         seen: &mut Seen,
     ) -> Result<Answer, Error> {
-        let integration = self.check_sender(admitted, head, body, seen).await?;
         let topic = (!admitted.parameters.is_empty()).then(|| admitted.parameters.join("/"));
+        seen.delivered.topic.clone_from(&topic);
+        let integration = self.check_sender(admitted, head, body, seen).await?;
         let incoming = Incoming {
             headers: &head.headers,
             query: head.uri.query(),
@@ -84,7 +85,6 @@ impl Handler {
             body,
             dry_run: dry_run(head)?,
         };
-        seen.delivered.topic.clone_from(&topic);
         let received = self.take(&admitted.live, integration, &incoming).await?;
         let answer = integration.source.answer(&received, &admitted.live.public_url)?;
         seen.delivered.became(received);

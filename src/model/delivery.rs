@@ -44,6 +44,8 @@ pub struct KeptRequest {
     pub body: Vec<u8>,
     /// The body is not all there.
     pub cut: bool,
+    /// Secrets were taken out of the body.
+    pub redacted: bool,
 }
 
 impl KeptRequest {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// The text with its encoded words decoded; as it is, if one cannot be.
-pub(super) fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     try_decode(text).unwrap_or_else(|| text.to_owned())
 }
 

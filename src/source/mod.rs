@@ -2,7 +2,7 @@
 //! PagerDuty's senders want made.
 
 mod custom;
-mod encoded_word;
+pub mod encoded_word;
 mod expression;
 mod form;
 mod gotify;

@@ -22,7 +22,7 @@ pub struct Keep {
 /// All that lists show.
 const LISTED: &str =
     "SELECT delivery.id, integration.name, at, request_id, status, error_code, error, outcomes, incidents,
-        replays, size, body_cut, proven, route
+        replays, size, body_cut, proven, route, redacted
     FROM delivery JOIN integration ON integration.id = delivery.integration";
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
@@ -39,7 +39,12 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         replays: row.get(9)?,
         size: row.get(10)?,
         proven: row.get(12)?,
-        request: KeptRequest { cut: row.get(11)?, route: row.get(13)?, ..KeptRequest::default() },
+        request: KeptRequest {
+            cut: row.get(11)?,
+            route: row.get(13)?,
+            redacted: row.get(14)?,
+            ..KeptRequest::default()
+        },
     })
 }
 
@@ -53,8 +58,8 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
     let mut integrations = HashSet::new();
     let sql =
         "INSERT INTO delivery (integration, at, status, bytes, size, body_cut, replays, request_id, outcomes, incidents,
-             error_code, error, query, headers, body, proven, route, topic)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+             error_code, error, query, headers, body, proven, route, topic, redacted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
     for delivery in &*keep.deliveries {
         let integration = tx.integration(&delivery.integration)?;
         let (code, error) = delivery.error.as_ref().map(|(code, text)| (code, text)).unzip();
@@ -78,6 +83,7 @@ pub fn keep_tx(tx: &mut Tx<'_>, keep: &Keep) -> Result<Done, Failure> {
             delivery.proven,
             request.route,
             request.topic,
+            request.redacted,
         ])?;
         total += delivery.bytes() as i64;
         integrations.insert(integration);
@@ -123,10 +129,18 @@ fn forget_bytes_tx(tx: &mut Tx<'_>, bytes: usize, most: i64) -> rusqlite::Result
     Ok(forgotten)
 }
 
-/// Forgets all but the last `keep` of an integration, at most `most` of them; how many it were is returned.
+/// Forgets all but `keep` of an integration, at most `most` of them; how many it were is returned.
+///
+/// The last ones stay, but for half of the room: that is for the last bodies that were refused and can be sent again,
+/// which a busy sender's accepted ones, and whoever has only seen the URL, would otherwise push out.
 fn forget_beyond_tx(tx: &mut Tx<'_>, integration: i64, keep: usize, most: i64) -> rusqlite::Result<i64> {
-    let sql = "DELETE FROM delivery WHERE id IN
-                   (SELECT id FROM delivery WHERE integration = ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3)
+    let sql = "WITH precious AS MATERIALIZED (
+                   SELECT id FROM delivery
+                   WHERE integration = ?1 AND status >= 400 AND proven = 1 AND body_cut = 0
+                   ORDER BY id DESC LIMIT ?3 / 2)
+               DELETE FROM delivery WHERE id IN (
+                   SELECT id FROM delivery WHERE integration = ?1 AND id NOT IN (SELECT id FROM precious)
+                   ORDER BY id DESC LIMIT ?2 OFFSET ?3 - (SELECT count(*) FROM precious))
                RETURNING bytes";
     forget_by_tx(tx, sql, [integration, most, keep as i64])
 }

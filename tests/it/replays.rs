@@ -86,7 +86,9 @@ fn what_is_no_text_is_not_sent_again_and_what_lost_a_secret_does_not_stand_in_it
     assert_eq!(send().status, 400);
     let id = list(&server, "")[0]["id"].clone();
     server.reload(&format!("{HEAD}{SERVICES}{MAIL}{PROD}"));
+    assert_eq!(list(&server, "")[0]["redacted"], true);
     assert_eq!(replay(&server, &id, "").status, 201);
+    assert_eq!(server.show("INC-2026-001")["metadata"]["token"], "[redacted]");
     assert_eq!(send().status, 201, "another body than the one that was sent again, and no conflict");
 }
 
@@ -221,4 +223,17 @@ fn whatever_its_sender_speaks_it_is_sent_again_and_answered_in_ours() {
         assert_eq!(again.data()["alerts"][0]["outcome"], outcome, "{path} {}", again.text);
     }
     assert_eq!(server.show("INC-2026-002")["service_ids"], json!(["SER-00002"]), "the topic is a service");
+}
+
+#[test]
+fn what_was_refused_before_its_topic_mattered_goes_to_it_when_it_is_sent_again() {
+    let server = Server::with(
+        "[[integrations]]\nname = 'push'\nsource = 'ntfy'\nrouting_keys = ['HUSH-ntfy-key-0001']\ndefault_service = 'web'\n",
+    );
+    let refused = server.send("POST", "/ntfy/HUSH-ntfy-key-0001/db?dry_run=maybe", &[], b"disk full");
+    assert_eq!(refused.status, 400);
+    let items = server.get("/api/v1/integrations/push/deliveries").data()["items"].clone();
+    let path = format!("/api/v1/integrations/push/deliveries/{}/replay", items[0]["id"]);
+    assert_eq!(server.send("POST", &path, &[], b"").status, 201);
+    assert_eq!(server.show("INC-2026-001")["service_ids"], json!(["SER-00002"]));
 }

@@ -78,7 +78,7 @@ config.toml:42:20: a signing secret of integration `local` must have 16 characte
 config.toml:43:19: `integrations.default_service`: `SER-00003` is no service; did you mean `SER-00002`?
 config.toml:46:8: integration name `local` is already taken on line 39
 config.toml:48:17: a routing key of integration `local` is already a key of `local`, line 41
-config.toml:52:9: the token of `ops` must have 16 or more printable ASCII characters and no spaces; `openssl rand -hex 16` makes one
+config.toml:52:9: the token of `ops` must have 16 or more of A-Z, a-z, 0-9 and -._~+/=; `openssl rand -hex 16` makes one
 config.toml:53:11: `tokens.scopes` must be one of: incidents:read, incidents:write, services:read; did you mean `incidents:read`?
 "#;
 

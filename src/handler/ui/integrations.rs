@@ -178,6 +178,7 @@ impl Handler {
             headers => value(request.headers().collect::<Vec<_>>()),
             body => readable(&request.body),
             cut => request.cut,
+            redacted => request.redacted,
             cannot_replay,
             path => visit.head.uri.path(),
         };

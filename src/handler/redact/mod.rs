@@ -1,0 +1,130 @@
+//! What is kept of requests is without secrets: those of the configuration, and whatever is called like one, in whatever
+//! is sent: JSON, forms, URLs, text, one within another. Off the way of alerts: it reads every byte some times.
+//!
+//! Secrets are taken out where they stand. All else stays byte for byte as it was sent.
+
+mod decoded;
+mod named;
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use crate::model::Delivery;
+use crate::registry::Registry;
+use crate::source::encoded_word;
+use decoded::Decoded;
+
+const REDACTED: &str = "[redacted]";
+
+/// Lengths of words that may be secrets of the configuration, in bytes.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
+
+/// Parts of a word that together may be a secret: base64 has few slashes and pluses.
+const MOST_PARTS: usize = 24;
+
+/// Something to be taken out of a text: from where to where, and what stands there instead.
+type Span = (usize, usize, String);
+
+/// Takes the secrets out of a delivery, of whose body `body_bytes` are kept at most.
+pub fn redact(delivery: &mut Delivery, registry: &Registry, body_bytes: usize) {
+    let clean = |text: &str| clean(text, registry).map_or_else(|| REDACTED.to_owned(), Cow::into_owned);
+    let request = &mut delivery.request;
+    let body = String::from_utf8_lossy(&request.body);
+    // What is no text is not there as it came, and would not be refused again as it was.
+    request.cut |= matches!(body, Cow::Owned(_));
+    let (cleaned, whole) = match self::clean(&body, registry) {
+        Some(cleaned) => (cleaned.into_owned(), true),
+        None => (String::new(), false),
+    };
+    request.redacted |= cleaned != body;
+    let fits = cleaned.floor_char_boundary(body_bytes);
+    request.cut |= !whole || fits < cleaned.len();
+    // An idempotency key is bound to the body that it came with; on another it would stand in its sender's way.
+    let goes = |name: &str| named::is_secret_header(name) || (request.redacted && name == "idempotency-key");
+    let headers = request.headers().filter(|(name, _)| !goes(name));
+    let header = |value: &str| {
+        let meant = encoded_word::decode(value);
+        if meant != value && clean(&meant) != meant { REDACTED.to_owned() } else { clean(value) }
+    };
+    request.headers = headers.map(|(name, value)| format!("{name}: {}\n", header(value))).collect();
+    request.topic = request.topic.as_deref().map(clean);
+    request.query = request.query.as_deref().map(clean);
+    request.body = cleaned[..fits].into();
+    delivery.request_id = clean(&delivery.request_id);
+    if let Some((_, text)) = &mut delivery.error {
+        *text = clean(text);
+    }
+}
+
+/// `text` without secrets. `None`: it is encoded so often that nobody can tell what is in it.
+fn clean<'t>(text: &'t str, registry: &Registry) -> Option<Cow<'t, str>> {
+    let mut spans = Vec::new();
+    for meant in decoded::all(text.as_bytes())? {
+        find_signing_secrets(&meant, registry, &mut spans);
+        find_words(&meant, registry, &mut spans);
+        named::find(&meant, text, &mut spans);
+    }
+    spans.sort_unstable();
+    let mut out = String::new();
+    let mut done = 0;
+    for (from, to, instead) in spans {
+        // What begins within another one ends with it.
+        if from >= done {
+            out.push_str(text.get(done..from)?);
+            out.push_str(&instead);
+        }
+        done = done.max(to);
+    }
+    if done == 0 {
+        return Some(text.into());
+    }
+    out.push_str(text.get(done..)?);
+    Some(out.into())
+}
+
+/// Signing secrets are known as they are, and may hold anything.
+fn find_signing_secrets(meant: &Decoded, registry: &Registry, spans: &mut Vec<Span>) {
+    for secret in registry.integrations().iter().flat_map(|one| &one.protection.signing_secrets) {
+        if !secret.is_empty() {
+            let found = memmem::find_iter(&meant.text, secret.as_bytes());
+            spans.extend(found.map(|at| span(meant, at, at + secret.len())));
+        }
+    }
+}
+
+fn span(meant: &Decoded, from: usize, to: usize) -> Span {
+    let (from, to) = meant.origin(from, to);
+    (from, to, REDACTED.into())
+}
+
+/// Routing keys and tokens are known by hashes only: whatever may be one is looked up. They are words of letters, digits,
+/// `_` and `-`; tokens have `.`, `~`, `+`, `/` and `=` besides (RFC 6750), which may as well be what divides two words.
+fn find_words(meant: &Decoded, registry: &Registry, spans: &mut Vec<Span>) {
+    let in_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    let in_token = |byte: &u8| in_key(byte) || b".~+/=".contains(byte);
+    let mut at = 0;
+    while let Some(length) = meant.text.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = length.iter().take_while(|byte| in_token(byte)).count();
+        let word = &meant.text[at..at + length];
+        // Where a part may begin and end.
+        let mut ends: Vec<usize> = vec![0];
+        ends.extend(
+            (1..length).filter(|end| in_key(&word[*end]) != in_key(&word[end - 1]) || !in_key(&word[*end])),
+        );
+        ends.push(length);
+        for (index, begin) in ends.iter().enumerate() {
+            for end in ends.iter().skip(index + 1).take(MOST_PARTS) {
+                let known = SECRET_BYTES.contains(&(end - begin))
+                    && std::str::from_utf8(&word[*begin..*end]).is_ok_and(|part| registry.is_secret(part));
+                if known {
+                    spans.push(span(meant, at + begin, at + end));
+                }
+            }
+        }
+        at += length.max(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

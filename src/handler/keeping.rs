@@ -281,7 +281,7 @@ fn without_secrets(noted: Noted, body_bytes: usize) -> Delivery {
     let cleaned = catch_unwind(AssertUnwindSafe(|| {
         redact::redact(&mut delivery, &registry, body_bytes);
         if let Some((_, text)) = &mut delivery.error {
-            text.truncate(text.floor_char_boundary(ERROR_BYTES));
+            *text = redact::at_most(text, ERROR_BYTES).to_owned();
         }
     }));
     if cleaned.is_err() {

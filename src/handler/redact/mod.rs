@@ -38,7 +38,7 @@ pub fn redact(delivery: &mut Delivery, registry: &Registry, body_bytes: usize) {
         None => (String::new(), false),
     };
     request.redacted |= cleaned != body;
-    let fits = cleaned.floor_char_boundary(body_bytes);
+    let fits = at_most(&cleaned, body_bytes).len();
     request.cut |= !whole || fits < cleaned.len();
     // An idempotency key is bound to the body that it came with; on another it would stand in its sender's way.
     let goes = |name: &str| named::is_secret_header(name) || (request.redacted && name == "idempotency-key");
@@ -55,6 +55,12 @@ pub fn redact(delivery: &mut Delivery, registry: &Registry, body_bytes: usize) {
     if let Some((_, text)) = &mut delivery.error {
         *text = clean(text);
     }
+}
+
+/// As many whole characters of a text as are in its first `bytes`.
+pub fn at_most(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// `text` without secrets. `None`: it is encoded so often that nobody can tell what is in it.

@@ -49,6 +49,7 @@ pub enum Page {
     Incidents,
     ActOnMany,
     ActOnOne,
+    Overview,
     Integrations,
     Integration,
     ActOnIntegration,
@@ -64,7 +65,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 55] = [
+pub const TABLE: [(&str, &str, Route); 56] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -111,6 +112,7 @@ pub const TABLE: [(&str, &str, Route); 55] = [
     ("GET", "/", Route::Page(Page::Incidents)),
     ("POST", "/", Route::Page(Page::ActOnMany)),
     ("POST", "/incidents/{number}", Route::Page(Page::ActOnOne)),
+    ("GET", "/overview", Route::Page(Page::Overview)),
     ("GET", "/integrations", Route::Page(Page::Integrations)),
     ("GET", "/integrations/{name}", Route::Page(Page::Integration)),
     ("POST", "/integrations/{name}", Route::Page(Page::ActOnIntegration)),

@@ -17,6 +17,7 @@ mod job;
 mod lifecycle;
 mod list;
 mod lock;
+mod overview;
 mod read;
 mod schema;
 mod search;

@@ -44,6 +44,7 @@ mod ntfy;
 mod numbers;
 mod openapi;
 mod order;
+mod overview;
 mod pagerduty;
 mod pages;
 mod presets;

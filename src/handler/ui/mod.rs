@@ -8,6 +8,8 @@ mod incident;
 mod incidents;
 mod integrations;
 mod open;
+mod overview;
+mod plot;
 mod services;
 mod session;
 mod template;
@@ -107,13 +109,14 @@ impl Handler {
         let visit = Visit { live, head, caller, form, path };
         use route::Page::{
             ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon, Incidents,
-            Integration, Integrations, LogIn, LogOut, Login, Services, Stream,
+            Integration, Integrations, LogIn, LogOut, Login, Overview, Services, Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,
             Some(Incidents) => self.incidents_page(&visit, &[]).await?,
             Some(ActOnMany) => self.act_on_many(&visit).await?,
             Some(ActOnOne) => self.act_on_one(&visit).await?,
+            Some(Overview) => self.overview_page(&visit).await?,
             Some(Integrations) => self.integrations_page(&visit).await?,
             Some(Integration) => self.integration_page(&visit, integrations::Shown::default()).await?,
             Some(ActOnIntegration) => self.act_on_integration(&visit).await?,

@@ -16,11 +16,12 @@ use crate::error::{Details, Error, Kind};
 use crate::hex;
 use crate::reply::Page;
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("frame.html", include_str!("web/frame.html")),
     ("parts.html", include_str!("web/parts.html")),
     ("incidents.html", include_str!("web/incidents.html")),
     ("incident.html", include_str!("web/incident.html")),
+    ("overview.html", include_str!("web/overview.html")),
     ("integrations.html", include_str!("web/integrations.html")),
     ("integration.html", include_str!("web/integration.html")),
     ("delivery.html", include_str!("web/delivery.html")),

@@ -51,6 +51,16 @@ pub fn duration(ms: i64) -> String {
     }
 }
 
+/// `2026-11-23`, in UTC.
+pub fn day(at_ms: i64) -> String {
+    rfc3339(at_ms)[..10].to_owned()
+}
+
+/// `08:00`, in UTC.
+pub fn time_of_day(at_ms: i64) -> String {
+    rfc3339(at_ms)[11..16].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

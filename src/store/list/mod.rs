@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::read;
 use crate::model::{Incident, Number, Severity, Status, Wanted};
+pub use conditions::ids_of_span;
 use plan::Plan;
 use walk::End;
 

@@ -139,8 +139,10 @@ fn forget_beyond_tx(tx: &mut Tx<'_>, integration: i64, keep: usize, most: i64) -
                    WHERE integration = ?1 AND status >= 400 AND proven = 1 AND body_cut = 0
                    ORDER BY id DESC LIMIT ?3 / 2)
                DELETE FROM delivery WHERE id IN (
-                   SELECT id FROM delivery WHERE integration = ?1 AND id NOT IN (SELECT id FROM precious)
-                   ORDER BY id DESC LIMIT ?2 OFFSET ?3 - (SELECT count(*) FROM precious))
+                   SELECT id FROM (
+                       SELECT id FROM delivery WHERE integration = ?1 AND id NOT IN (SELECT id FROM precious)
+                       ORDER BY id DESC LIMIT -1 OFFSET ?3 - (SELECT count(*) FROM precious))
+                   ORDER BY id LIMIT ?2)
                RETURNING bytes";
     forget_by_tx(tx, sql, [integration, most, keep as i64])
 }

@@ -6,6 +6,9 @@ use std::collections::HashSet;
 /// Texts within texts that are looked into: more than anybody sends, and a bound for who tries.
 const MOST: usize = 24;
 
+/// The same in bytes, but for a text that is larger by itself.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
 /// A text, decoded some times.
 pub struct Decoded {
     /// What it says.
@@ -53,13 +56,13 @@ pub fn all(text: &[u8]) -> Option<Vec<Decoded>> {
     let mut at = 0;
     while let Some(one) = all.get(at) {
         at += 1;
-        let next = [one.decode(escape), one.decode(percent)];
+        let next = [one.decode(escape), one.decode(percent), one.decode(entity)];
         for decoded in next.into_iter().flatten() {
             if seen.insert(decoded.text.clone()) {
                 all.push(decoded);
             }
         }
-        if all.len() > MOST {
+        if all.len() > MOST || all.iter().map(|one| one.text.len()).sum::<usize>() > MOST_BYTES {
             return None;
         }
     }
@@ -77,7 +80,8 @@ fn escape(text: &[u8]) -> Option<(Vec<u8>, usize)> {
         b'b' | b'f' => b' ',
         b'u' => return unicode(rest).or_else(|| Some((vec![b' '], 2))),
         // It means nothing, and so is no part of the word behind it.
-        _ => b' ',
+        kind if kind.is_ascii_alphanumeric() => b' ',
+        _ => return Some((vec![b' '], 1)),
     };
     Some((vec![plain], 2))
 }
@@ -95,6 +99,24 @@ fn unicode(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     };
     let text = char::from_u32(code).unwrap_or(' ');
     Some((text.to_string().into_bytes(), length))
+}
+
+/// An entity of XML, likewise.
+fn entity(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let length = text.strip_prefix(b"&")?.iter().take(10).position(|byte| *byte == b';')?;
+    let name = std::str::from_utf8(&text[1..=length]).ok()?;
+    let code = match name {
+        "lt" => u32::from(b'<'),
+        "gt" => u32::from(b'>'),
+        "amp" => u32::from(b'&'),
+        "quot" => u32::from(b'"'),
+        "apos" => u32::from(b'\''),
+        _ => match name.strip_prefix('#')?.strip_prefix(['x', 'X']) {
+            Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16).ok()?,
+            None => name[1..].parse().ok()?,
+        },
+    };
+    Some((char::from_u32(code)?.to_string().into_bytes(), length + 2))
 }
 
 /// `%XX`, likewise.

@@ -23,6 +23,9 @@ const SECRET_BYTES: std::ops::RangeInclusive<usize> = 8..=1024;
 /// Parts of a word that together may be a secret: base64 has few slashes and pluses.
 const MOST_PARTS: usize = 24;
 
+/// Words of one text that are looked up: a body of the usual size has some ten thousand.
+const MOST_LOOKUPS: usize = 1_000_000;
+
 /// Something to be taken out of a text: from where to where, and what stands there instead.
 type Span = (usize, usize, String);
 
@@ -66,9 +69,10 @@ pub fn at_most(text: &str, bytes: usize) -> &str {
 /// `text` without secrets. `None`: it is encoded so often that nobody can tell what is in it.
 fn clean<'t>(text: &'t str, registry: &Registry) -> Option<Cow<'t, str>> {
     let mut spans = Vec::new();
+    let mut lookups = MOST_LOOKUPS;
     for meant in decoded::all(text.as_bytes())? {
         find_signing_secrets(&meant, registry, &mut spans);
-        find_words(&meant, registry, &mut spans);
+        find_words(&meant, registry, &mut lookups, &mut spans)?;
         named::find(&meant, text, &mut spans);
     }
     spans.sort_unstable();
@@ -106,7 +110,14 @@ fn span(meant: &Decoded, from: usize, to: usize) -> Span {
 
 /// Routing keys and tokens are known by hashes only: whatever may be one is looked up. They are words of letters, digits,
 /// `_` and `-`; tokens have `.`, `~`, `+`, `/` and `=` besides (RFC 6750), which may as well be what divides two words.
-fn find_words(meant: &Decoded, registry: &Registry, spans: &mut Vec<Span>) {
+///
+/// `None`: more words may be one than anybody means.
+fn find_words(
+    meant: &Decoded,
+    registry: &Registry,
+    lookups: &mut usize,
+    spans: &mut Vec<Span>,
+) -> Option<()> {
     let in_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
     let in_token = |byte: &u8| in_key(byte) || b".~+/=".contains(byte);
     let mut at = 0;
@@ -120,16 +131,20 @@ fn find_words(meant: &Decoded, registry: &Registry, spans: &mut Vec<Span>) {
         );
         ends.push(length);
         for (index, begin) in ends.iter().enumerate() {
-            for end in ends.iter().skip(index + 1).take(MOST_PARTS) {
-                let known = SECRET_BYTES.contains(&(end - begin))
-                    && std::str::from_utf8(&word[*begin..*end]).is_ok_and(|part| registry.is_secret(part));
-                if known {
+            // And from there to the very end, whatever divides it.
+            for end in ends.iter().skip(index + 1).take(MOST_PARTS).chain([&length]) {
+                if !SECRET_BYTES.contains(&(end - begin)) {
+                    continue;
+                }
+                *lookups = lookups.checked_sub(1)?;
+                if std::str::from_utf8(&word[*begin..*end]).is_ok_and(|part| registry.is_secret(part)) {
                     spans.push(span(meant, at + begin, at + end));
                 }
             }
         }
         at += length.max(1);
     }
+    Some(())
 }
 
 #[cfg(test)]

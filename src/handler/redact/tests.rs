@@ -35,6 +35,7 @@ fn secrets_of_the_configuration_are_found_in_every_spelling() {
         "http://h/routing-key-000001/another-key-000002",
         "routing-key-000001=another-key-000002",
         r#"{"a":"{\"b\":\"routing-key-000001\"}"}"#,
+        "<a>&#x72;outing-key-000001</a>",
         "t0ken/with+signs==",
         "a \"t0ken/with+signs==\" b",
         "x,t0ken/with+signs==\n",
@@ -63,7 +64,8 @@ fn what_is_called_like_a_secret_is_found_in_what_holds_it() {
         ("url=https://h/cb#access_token=hunter2 x", "url=https://h/cb#access_token=[redacted] x"),
         ("level=error/password=hunter2", "level=error/password=[redacted]"),
         ("password: hunter2, else", "password: [redacted], else"),
-        ("Authorization: Bearer hunter2 x", "Authorization: [redacted] x"),
+        ("Authorization: Bearer hunter2 x", "Authorization: [redacted]"),
+        (r#"{"a":"token\u003d\é","b":1}"#, r#"{"a":"token\u003d\[redacted]","b":1}"#),
         ("{'password': 'hunter2'}", "{'password': '[redacted]'}"),
         ("<password>hunter2</password>", "<password>[redacted]</password>"),
         ("at https://user:hunter2@h/p", "at https://user:[redacted]@h/p"),
@@ -74,6 +76,15 @@ fn what_is_called_like_a_secret_is_found_in_what_holds_it() {
         (r#"{"a":{"clientSecret":{"x":["}",{}]}},"c":2}"#, r#"{"a":{"clientSecret":"[redacted]"},"c":2}"#),
         (r#"[{"routing_key":7}]"#, r#"[{"routing_key":"[redacted]"}]"#),
         (r#"{"password":"cut o"#, r#"{"password":"[redacted]"#),
+        (
+            "user[password]=hunter2&password[]=h&password1=x",
+            "user[password]=[redacted]&password[]=[redacted]&password1=[redacted]",
+        ),
+        ("Authorization: Bearer   hunter2\nx", "Authorization: [redacted]\nx"),
+        ("Cookie: a=b; session=hunter2", "Cookie: [redacted]"),
+        ("&lt;password&gt;hunter2&lt;/password&gt;", "&lt;password&gt;[redacted]&lt;/password&gt;"),
+        ("<a><ns:token>x</ns:token> <b>y</b></a>", "<a><ns:token>[redacted]</ns:token> <b>y</b></a>"),
+        ("secret=\nx=hello&token=y", "secret=\nx=hello&token=[redacted]"),
         (r#"no JSON, "token": "x" é"#, r#"no JSON, "token": "[redacted]" é"#),
     ] {
         assert_eq!(cleaned(given), expected);
@@ -95,6 +106,11 @@ fn what_holds_no_secret_stays_as_it_is() {
         "the token, and what a signature is",
         r#"{"secret":"#,
         "mail me@example.org at http://h:80/@x",
+        r#"{"message":"rate of bad auth > 5","m":"token->next is null","service_id":"x"}"#,
+        r#"{"m":"bad token:","service_id":"mail","n":1}"#,
+        r#"{"m":"auth: ","service_id":"mail","n":1}"#,
+        "see http://h:80,me@x.org and [http://h:8080](mailto:me@x.org)",
+        "image: registry/auth:v1, svc OAuth: enabled, DESIG=1, {'password': None}, {\"secrets\":[]}",
     ] {
         assert_eq!(cleaned(text), text);
     }
@@ -125,6 +141,10 @@ fn a_body_does_not_outgrow_its_bound_whatever_is_in_it() {
         let kept = redacted(body.as_bytes(), "", 65_536);
         assert!(kept.body.len() <= 65_536, "{}", kept.body.len());
         assert!(!kept.cut || kept.redacted);
+    }
+    // None of these takes longer than it is long.
+    for text in ["=", "/", "token>", "auth:", "password:", "\"token\":{", "%25", "://", "&#37;"] {
+        redacted(text.repeat(65_536 / text.len()).as_bytes(), "", 65_536);
     }
     let mut deep = r#""token":"hunter2""#.to_owned();
     for _ in 0..30 {

@@ -90,8 +90,12 @@ impl Handler {
         seen: &mut Seen,
     ) -> Result<Said, Error> {
         let (live, path) = (&admitted.live, admitted.parameters.as_slice());
-        if page == Some(route::Page::Asset) {
-            return template::asset(path.first().map_or("", String::as_str)).map(Said::Page);
+        // Neither tells anything, and the page where one logs in has them too.
+        let name = path.first().map_or("", String::as_str);
+        match page {
+            Some(route::Page::Asset) => return template::asset(name).map(Said::Page),
+            Some(route::Page::Favicon) => return template::favicon(name).map(Said::Page),
+            _ => {}
         }
         let form = Form::read(live, head, body)?;
         let visitor = access::visitor(live, head, &self.sessions, self.now_ms())?;
@@ -123,12 +127,13 @@ impl Handler {
             Some(Delivery) => self.delivery_page(&visit).await?,
             Some(ActOnDelivery) => self.replay_delivery(&visit, seen).await?,
             Some(Services) => self.services_page(&visit).await?,
-            Some(Favicon) => template::favicon(path.first().map_or("", String::as_str))?,
             Some(Stream) => {
                 visit.check(Scope::IncidentsRead)?;
                 return self.stream_incidents(admitted, head).map(Said::Stream);
             }
-            Some(Login | LogIn | LogOut | Asset) => return Err(Error::internal("a page that is made above")),
+            Some(Login | LogIn | LogOut | Asset | Favicon) => {
+                return Err(Error::internal("a page that is made above"));
+            }
         };
         Ok(Said::Page(page))
     }

@@ -75,6 +75,20 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test("what is saved is what was edited, and not what an alert has changed meanwhile", async () => {
+  const visitor = await Visitor.open(browser, server, { javaScriptEnabled: false });
+  const number = await server.incident({ title: "first", dedup_key: "meanwhile", severity: "SEV3", description: "a\r\nb" });
+  const page = await visitor.go(`/incidents/${number}`);
+  await page.getByText("Edit", { exact: true }).click();
+  await server.incident({ title: "second", dedup_key: "meanwhile", severity: "SEV0", description: "c" });
+  await page.getByLabel("Title").fill("by hand");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { level: 1, name: "by hand" }).waitFor();
+  const { title, severity, description } = await server.api(number);
+  assert.deepEqual({ title, severity, description }, { title: "by hand", severity: "SEV0", description: "c" });
+  await visitor.close();
+});
+
 test("what cannot be done is told where it was tried", async () => {
   const visitor = await Visitor.open(browser, server, { javaScriptEnabled: false });
   const number = await server.incident({ title: "raced" });
@@ -144,7 +158,7 @@ test("only an address of the web is a link, and its neighbours are reached", asy
 
 test("what is not there is told on a page of ours", async () => {
   const visitor = await Visitor.open(browser, server, { viewport: PHONE });
-  for (const path of ["/incidents/INC-1999-001", "/nowhere", "/integrations/nobody", "/integrations/local/deliveries/9"]) {
+  for (const path of ["/incidents/INC-1999-001", "/nowhere", "/integrations/nobody", "/integrations/local/deliveries/99999"]) {
     const page = await visitor.page();
     const answer = await page.goto(server.url + path);
     assert.equal(answer.status(), 404);

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::super::Handler;
 use super::{Visit, see_other};
 use crate::error::{Error, Kind};
+use crate::hex;
 use crate::json::Json;
 use crate::model::{Fields, Incident, Number, Status};
 use crate::registry::Scope;
@@ -84,7 +87,8 @@ impl Handler {
     }
 }
 
-/// The fields of the form that say something else than the incident: only those are set by a person, and kept from alerts.
+/// The fields of the form that say something else than the incident, and than it said when the form was shown: only those
+/// are set by a person, and kept from alerts.
 fn changed(incident: &Incident, visit: &Visit<'_>) -> Vec<&'static str> {
     let current = [
         ("title", incident.title.as_str()),
@@ -93,7 +97,14 @@ fn changed(incident: &Incident, visit: &Visit<'_>) -> Vec<&'static str> {
     ];
     let differs = |(name, value): &(&'static str, &str)| {
         let given = visit.form.all(name).next()?;
-        (given.trim() != value.trim()).then_some(*name)
+        let shown = visit.form.get(&format!("{name}_shown"));
+        (given.trim() != value.trim() && digest(given) != shown).then_some(*name)
     };
     current.iter().filter_map(differs).collect()
+}
+
+/// Tells whether a text is the one that a form was made with, without sending it twice.
+pub fn digest(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    hex::encode(&Sha256::digest(lines.trim().as_bytes())[..8])
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::Handler;
 use super::Visit;
+use super::actions::digest;
 use super::incidents::Row;
 use super::integrations::DeliveryRow;
 use super::template::value;
@@ -25,6 +26,8 @@ const PER_PAGE: usize = 100;
 #[derive(Serialize)]
 struct Details {
     description: Option<String>,
+    /// Digests of what can be edited: title, severity, description.
+    shown: [String; 3],
     /// Only an address of the web becomes a link.
     source_url: Option<String>,
     dedup_key: Option<String>,
@@ -46,8 +49,10 @@ impl Details {
         let moment = |at: Option<i64>| at.map(|at| Moment::new(at, now_ms));
         let metadata: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&incident.metadata).unwrap_or_default();
+        let description = incident.description.as_deref().unwrap_or_default();
         Self {
             description: incident.description.clone(),
+            shown: [&incident.title, incident.severity.as_str(), description].map(digest),
             source_url: incident.source_url.clone().filter(|url| is_web_url(url)),
             dedup_key: incident.dedup_key.clone(),
             metadata: metadata.into_iter().map(|(name, value)| (name, plain(&value))).collect(),

@@ -26,7 +26,7 @@
 
   // --- What has changed, as it changes --------------------------------------------------------------------
   // The page is fetched anew and its live parts are put in place of the old ones: what is chosen, focused or being
-  // typed stays.
+  // written stays.
   let cursor = null;
   const chosen = () => all('input[name="number"]:checked').map((box) => box.value);
   const renew = async () => {
@@ -35,28 +35,47 @@
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const kept = new Set(chosen());
-    const focused = document.activeElement;
     for (const part of all("[data-live]")) {
       const next = fresh.getElementById(part.id);
       if (!next || next.innerHTML === part.dataset.was) continue;
-      const typing = part.contains(focused) && focused.matches("input:not([type=checkbox]), textarea, select");
-      if (typing || $("details[open]", part)) continue;
-      const place = part.contains(focused) ? placeOf(focused) : null;
+      // What is in use is exchanged when it no longer is.
+      const field = part.contains(document.activeElement) && document.activeElement.matches(FIELDS);
+      const unfolded = $("details[open]", part);
+      if (field) part.addEventListener("focusout", soon, { once: true });
+      if (unfolded) unfolded.addEventListener("toggle", soon, { once: true });
+      if (field || unfolded) continue;
       part.dataset.was = next.innerHTML;
-      part.replaceChildren(...next.childNodes);
-      if (place) $(place, part)?.focus({ preventScroll: true });
+      exchange(part, next);
     }
     for (const box of all('input[name="number"]')) box.checked = kept.has(box.value);
     tell();
     mark();
     count();
     document.title = fresh.title;
-    for (const selector of ['link[rel="icon"]', ".top nav"]) $(selector)?.replaceWith($(selector, fresh));
+    $('link[rel="icon"]').replaceWith($('link[rel="icon"]', fresh));
+    exchange($(".top nav"), $(".top nav", fresh));
+  };
+  const FIELDS = "input:not([type=checkbox], [type=hidden]), textarea, select";
+  const exchange = (part, next) => {
+    const focused = part.contains(document.activeElement) ? placeOf(document.activeElement) : null;
+    const written = all(FIELDS, part).filter(isWritten).map((field) => [placeOf(field), field.value]);
+    part.replaceChildren(...next.childNodes);
+    for (const [place, value] of written) {
+      const field = $(place, part);
+      if (field && (!field.options || [...field.options].some((option) => option.value === value))) field.value = value;
+    }
+    if (focused) ($(focused, part) ?? $("#main")).focus({ preventScroll: true });
+  };
+  // Whether a field says something else than when it came.
+  const isWritten = (field) => {
+    if (!field.options) return field.value !== field.defaultValue;
+    const first = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
+    return first && !first.selected;
   };
   const placeOf = (element) => {
-    if (element.value && element.name === "number") return `input[value="${CSS.escape(element.value)}"]`;
-    const href = element.getAttribute("href");
-    return href ? `a[href="${CSS.escape(href)}"]` : null;
+    const told = (name) => element.getAttribute(name);
+    const name = element.matches(FIELDS) ? "name" : ["value", "href"].find(told);
+    return name ? `${element.localName}[${name}="${CSS.escape(told(name))}"]` : element.localName;
   };
 
   const sign = $("#sign");
@@ -71,15 +90,17 @@
     // Not for each of many: an alarm storm must not make every open page ask for itself all the time.
     due = setTimeout(() => renew().catch(() => {}).finally(() => { due = 0; }), 400);
   };
+  let missed = false;
   const watch = () => {
     const source = new EventSource("/stream");
-    let missed = false;
     source.onopen = () => { say(true); if (missed) soon(); missed = false; };
     source.onerror = () => {
       say(false);
       missed = true;
-      // A refusal ends it for good; whoever refused may have been restarting.
-      if (source.readyState === EventSource.CLOSED) setTimeout(watch, 3000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      // A refusal ends it for good; whoever refused may have been restarting. Or the login has ended, as the page tells.
+      soon();
+      setTimeout(watch, 3000);
     };
     source.addEventListener("incident", soon);
     source.addEventListener("reset", soon);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is taken: format, lints, all tests with the README's examples, the
-# documentation, and that the benchmark's harness can be started. Installs what is missing, where it may.
+# Everything that must hold before a change is taken: format, lints, all tests with the README's examples, the pages in
+# a browser, the documentation, and that the benchmark's harness can be started. Installs what is missing, where it may.
 #
 # Stops at the first step that fails. The last line counts tests, and a step that failed: "N passed, N failed".
 set -euo pipefail
@@ -8,7 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 # What the tests run, beside Rust: the command, and the Debian package that it is in.
-TOOLS=(curl:curl jq:jq openssl:openssl python3:python3 prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager)
+TOOLS=(curl:curl jq:jq openssl:openssl python3:python3 prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager
+    chromium:chromium node:nodejs npm:npm)
+NODE=20
 
 export CARGO_TERM_COLOR=never
 : "${HOME:=$(getent passwd "$(id -u)" | cut -d: -f6)}"
@@ -20,8 +22,11 @@ current=start
 
 summary() {
     local status=$? passed failed
-    read -r passed failed < <(awk '/^test result: / { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' \
-        "$scratch/tests" 2>/dev/null || echo 0 0)
+    read -r passed failed < <(cat "$scratch"/tests* 2>/dev/null | awk '
+        /^test result: / { passed += $4; failed += $6 }
+        /^# pass / { passed += $3 }
+        /^# (fail|cancelled) / { failed += $3 }
+        END { print passed + 0, failed + 0 }')
     rm -rf "$scratch"
     if [ "$status" -ne 0 ]; then
         # A step that failed without a failed test is a failure all the same.
@@ -55,6 +60,10 @@ prerequisites() {
         echo "missing: ${missing[*]}; install them (Debian and Ubuntu: sudo apt-get install ${packages[*]})"
         return 1
     fi
+    if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt "$NODE" ]; then
+        echo "too old: node $(node --version); the browser tests need Node.js $NODE or later, of https://nodejs.org"
+        return 1
+    fi
     if ! command -v cargo >/dev/null; then
         echo "missing: cargo; https://rustup.rs installs it"
         return 1
@@ -68,6 +77,17 @@ prerequisites() {
 run_tests() {
     # All of them, so that one failure does not hide the next.
     cargo test --locked --no-fail-fast 2>&1 | tee "$scratch/tests"
+}
+
+browser_packages() {
+    npm ci --prefix tests/browser --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+browser_tests() {
+    # As the tests before did, so that it is there.
+    cargo build --locked --quiet
+    FIREBELL="$(realpath "${CARGO_TARGET_DIR:-target}")/debug/firebell" CHROMIUM="$(command -v chromium)" \
+        npm test --silent --prefix tests/browser 2>&1 | tee "$scratch/tests-browser"
 }
 
 documentation() {
@@ -86,5 +106,7 @@ step "prerequisites" prerequisites
 step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets -- -D warnings
 step "tests" run_tests
+step "browser packages" browser_packages
+step "browser tests" browser_tests
 step "documentation" documentation
 step "benchmark harness" bench_harness

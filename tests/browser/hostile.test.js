@@ -14,6 +14,7 @@ const HOSTILE = {
   isolates: "\u2067\u2067\u2067 שלום",
   invisible: "ze\u200Bro\u200D\u200C\uFEFFwidth",
   long: "W".repeat(200),
+  nothing: "\u200B\u200B",
   dashes: "-".repeat(200),
 };
 
@@ -73,7 +74,7 @@ for (const [viewport, size] of [[PHONE, "phone"], [DESKTOP, "desktop"]]) {
       assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), text);
       assert.equal(await page.locator("#facts code").textContent(), text);
       assert.equal(await page.locator("#timeline blockquote").first().textContent(), text);
-      assert.equal(await page.getByLabel("Title").inputValue(), text);
+      assert.equal(await page.getByLabel("Title", { exact: true }).inputValue(), text);
       await page.getByText("Edit", { exact: true }).click();
       await audit(page);
       assert.match(await page.locator("#head a").getAttribute("href"), /^https:\/\/example\.org\//);

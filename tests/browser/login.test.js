@@ -19,6 +19,7 @@ for (const javaScriptEnabled of [true, false]) {
 
   test(`a login leads where one was going, and a logout ends it, ${how}`, async () => {
     const visitor = await Visitor.open(browser, server, { javaScriptEnabled, viewport: PHONE });
+    const number = await server.incident({ title: "private" });
     const page = await visitor.go(`/incidents/${number}?timeline=0`);
     assert.equal(new URL(page.url()).pathname, "/login");
     assert.ok(!(await page.content()).includes("private"));
@@ -56,7 +57,9 @@ for (const javaScriptEnabled of [true, false]) {
     const page = await visitor.go("/login");
     await logIn(page, READER);
     await page.locator(".row").first().waitFor();
-    for (const path of ["/", `/incidents/${number}`, "/integrations", "/integrations/any", "/integrations/any/deliveries/1"]) {
+    await page.goto(`${server.url}/integrations/any`);
+    const delivery = await page.locator(".deliveries a").first().getAttribute("href");
+    for (const path of ["/", `/incidents/${number}`, "/integrations", "/integrations/any", delivery]) {
       const answer = await page.goto(server.url + path);
       assert.equal(answer.status(), 200, path);
       const buttons = await page.locator("main button:visible").allTextContents();
@@ -109,6 +112,7 @@ test("who follows a link from elsewhere is still logged in", async () => {
     answer.setHeader("content-type", "text/html").end(`<a href="${server.url}/incidents/${number}">to it</a>`);
   });
   await new Promise((done) => elsewhere.listen(0, "127.0.0.1", done));
+  after(() => { elsewhere.closeAllConnections(); elsewhere.close(); });
   const address = `http://localhost:${elsewhere.address().port}`;
   const visitor = await Visitor.open(browser, server, { javaScriptEnabled: false, viewport: DESKTOP });
   const page = await visitor.go("/login");
@@ -118,8 +122,6 @@ test("who follows a link from elsewhere is still logged in", async () => {
   await page.getByRole("link").click();
   await page.getByRole("heading", { level: 1, name: "private" }).waitFor();
   await visitor.close(/a request to http:\/\/localhost|no policy at http:\/\/localhost|favicon/);
-  elsewhere.closeAllConnections();
-  elsewhere.close();
 });
 
 test("a form of another site does nothing", async () => {

@@ -72,6 +72,10 @@ scopes = ["incidents:read"]
 
 export const service = (id, name) => `[[services]]\nid = "${id}"\nname = "${name}"\n`;
 
+// Whatever goes wrong, none of them outlives the tests.
+const children = new Set();
+process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+
 /** The real binary, with a configuration and a store in a folder of its own. */
 export class Server {
   static async start(config = CONFIG) {
@@ -94,9 +98,7 @@ export class Server {
     await this.configure(this.config);
     this.said = "";
     this.child = spawn(BINARY, ["serve"], { cwd: this.folder, env: {}, stdio: ["ignore", "ignore", "pipe"] });
-    const { child } = this;
-    // Whatever else goes wrong, it does not outlive the tests.
-    process.once("exit", () => child.kill("SIGKILL"));
+    children.add(this.child);
     this.ended = new Promise((done) => this.child.once("exit", done));
     this.child.stderr.setEncoding("utf8").on("data", (text) => { this.said += text; });
     const [, url, port] = await this.hear(/listening on (http:\/\/127\.0\.0\.1:(\d+))/);
@@ -134,6 +136,7 @@ export class Server {
   async halt() {
     if (this.child.exitCode === null) this.child.kill("SIGTERM");
     await this.ended;
+    children.delete(this.child);
     assert.doesNotMatch(this.said, /panicked|ERROR/);
   }
 

@@ -83,7 +83,7 @@ for (const [viewport, size] of [[PHONE, "phone"], [DESKTOP, "desktop"]]) {
     assert.equal(await page.locator("#head a").count(), 0);
     assert.equal(await page.locator('a[href^="javascript:"]').count(), 0);
     await audit(page);
-    for (const path of ["/integrations", "/integrations/local", "/integrations/local/deliveries/1", `/integrations/${"w".repeat(64)}`, "/services"]) {
+    for (const path of ["/integrations", "/integrations/local", "/integrations/local/deliveries/1", `/integrations/${"w".repeat(64)}`, "/services", "/overview"]) {
       await page.goto(server.url + path);
       await audit(page);
     }

@@ -40,7 +40,7 @@ const logIn = async (visitor) => {
 
 const PAGES = {
   list: "/", empty: "/?search=nowhere", incident: null, integrations: "/integrations", integration: "/integrations/local",
-  refused: "/integrations/local?refused=1", delivery: "/integrations/local/deliveries/1", services: "/services",
+  refused: "/integrations/local?refused=1", delivery: "/integrations/local/deliveries/1", services: "/services", overview: "/overview?span=24h",
 };
 
 for (const [size, viewport] of [["phone", PHONE], ["desktop", DESKTOP]]) {

@@ -215,8 +215,8 @@ fn created(rows: &[BucketRow]) -> Vec<Column> {
             true => format!("{}: not counted", row.time),
             false => format!("{}: {}{}", row.time, row.total, each.collect::<String>()),
         };
-        let (href, mark) = (Some(row.href.clone()), row.mark.clone());
-        Column { href, label, mark, parts: if row.unknown { Vec::new() } else { parts } }
+        let mark = row.mark.clone();
+        Column { label, mark, parts: if row.unknown { Vec::new() } else { parts } }
     };
     rows.iter().map(column).collect()
 }
@@ -227,7 +227,7 @@ fn open(rows: &[BucketRow]) -> Vec<Column> {
             true => (format!("{}: not counted", row.time), Vec::new()),
             false => (format!("{}: {} open at its end", row.time, row.open), vec![("", row.open)]),
         };
-        Column { href: None, label, mark: row.mark.clone(), parts }
+        Column { label, mark: row.mark.clone(), parts }
     };
     rows.iter().map(column).collect()
 }

@@ -61,10 +61,9 @@ struct Rect {
     height: i64,
 }
 
-/// What belongs together: it has one text, and may lead somewhere.
+/// What belongs together: it has one text.
 #[derive(Debug, Serialize)]
 struct Group {
-    href: Option<String>,
     label: String,
     rects: Vec<Rect>,
 }
@@ -85,8 +84,6 @@ pub struct Plot {
 
 /// One of several columns side by side.
 pub struct Column {
-    /// Where it leads.
-    pub href: Option<String>,
     /// What it says.
     pub label: String,
     /// What is written below it.
@@ -126,7 +123,7 @@ pub fn columns(columns: Vec<Column>) -> Plot {
                 rects.push(Rect { class, x, y, width: (step - gap(step)).max(1), height });
             }
         }
-        plot.groups.push(Group { href: column.href, label: column.label, rects });
+        plot.groups.push(Group { label: column.label, rects });
     }
     plot
 }
@@ -143,7 +140,7 @@ pub fn line(columns: Vec<Column>) -> Plot {
             corners.extend([(x, y), (x + step, y)]);
         }
         plot.mark_time(x, column.mark);
-        plot.groups.push(Group { href: column.href, label: column.label, rects: vec![full(x, step)] });
+        plot.groups.push(Group { label: column.label, rects: vec![full(x, step)] });
     }
     if let (Some((first, _)), Some((last, _))) = (corners.first(), corners.last()) {
         plot.area = format!("{first},{BASE} {} {last},{BASE}", points(&corners));
@@ -183,7 +180,7 @@ pub fn reaches(rows: Vec<Reach>) -> Plot {
             rects.push(Rect { class: row.name, x: from - 3, y: middle - 8, width: 6, height: 16 });
             rects.push(Rect { class: row.name, x: to - 1, y: middle - 6, width: 2, height: 12 });
         }
-        plot.groups.push(Group { href: None, label: row.label, rects });
+        plot.groups.push(Group { label: row.label, rects });
     }
     plot
 }
@@ -269,7 +266,7 @@ mod tests {
 
     fn column(parts: &[i64]) -> Column {
         let parts = parts.iter().map(|value| ("SEV0", *value)).collect();
-        Column { href: None, label: String::new(), mark: None, parts }
+        Column { label: String::new(), mark: None, parts }
     }
 
     fn heights(group: &Group) -> Vec<i64> {

@@ -67,6 +67,11 @@ fn the_list_shows_what_is_open_the_worst_first() {
         server.wait_for_index();
         assert_eq!(numbers(&look(&server, &format!("/?{query}"))), expected, "{query}");
     }
+    let narrow = look(&server, "/?status=all&dedup_key=full&created_after=2026-11-23T08:00:00Z");
+    assert!(narrow.text.contains("created after: 2026-11-23T08:00:00Z"), "{}", narrow.text);
+    assert!(narrow.text.contains(
+        "<a href=\"&#x2f;?status=all&amp;created_after=2026-11-23T08%3A00%3A00Z\"><bdi>dedup key: full"
+    ));
     server.advance(2 * HOUR);
     assert_eq!(numbers(&look(&server, "/?since=1h")), [0; 0]);
     // What somebody has typed wrongly is told, and the list is there all the same.

@@ -1,6 +1,7 @@
 //! The list of incidents: what is on fire, first the worst.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use minijinja::context;
 use serde::Serialize;
@@ -86,6 +87,13 @@ struct Choice {
     value: String,
     name: String,
     on: bool,
+}
+
+/// A filter that is in force, and the list without it.
+#[derive(Serialize)]
+struct Chip {
+    text: String,
+    href: String,
 }
 
 /// The filters in the URL, without those that are empty, as forms send them.
@@ -184,6 +192,7 @@ impl Handler {
             since => value(choices(&filters, "since", SINCE.map(|(value, name, _)| (value, name)))),
             sorts => value(choices(&filters, "sort", SORTS)),
             hidden => value(hidden(&filters)),
+            chips => value(chips(&filters)),
             search => filters.get("search"),
             filtered => filters.0.iter().any(|(name, _)| name != "cursor" && name != "sort"),
             rows => value(
@@ -247,6 +256,21 @@ fn integrations(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
     let choice =
         |name: &str| Choice { value: name.into(), name: name.into(), on: filters.has("integration", name) };
     visit.live.config.registry.integrations().iter().map(|one| choice(&one.name)).collect()
+}
+
+/// The filters that nothing else on the page shows, each with the list without it.
+fn chips(filters: &Filters<'_>) -> Vec<Chip> {
+    const ELSEWHERE: [&str; 2] = ["status", "severity"];
+    let names: BTreeSet<_> = hidden(filters).into_iter().map(|(name, _)| name).collect();
+    let chip = |name: String| {
+        let values: Vec<_> =
+            filters.0.iter().filter(|(known, _)| *known == name).map(|(_, value)| &**value).collect();
+        Chip {
+            text: format!("{}: {}", name.replace('_', " "), values.join(", ")),
+            href: filters.with(&name, ""),
+        }
+    };
+    names.into_iter().filter(|name| !ELSEWHERE.contains(&name.as_str())).map(chip).collect()
 }
 
 /// The filters that the form has no field for, so that it keeps them.

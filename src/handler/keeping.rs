@@ -285,24 +285,8 @@ fn without_secrets(noted: Noted, body_bytes: usize) -> Delivery {
         }
     }));
     if cleaned.is_err() {
-        let Delivery { id, integration, at, status, outcomes, incidents, proven, replays, size, .. } =
-            delivery;
         let request = KeptRequest { cut: true, ..KeptRequest::default() };
-        let (request_id, error) = (String::new(), None);
-        return Delivery {
-            id,
-            integration,
-            at,
-            request_id,
-            status,
-            error,
-            outcomes,
-            incidents,
-            proven,
-            replays,
-            size,
-            request,
-        };
+        return Delivery { request_id: String::new(), error: None, request, ..delivery };
     }
     delivery
 }

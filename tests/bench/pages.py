@@ -8,9 +8,7 @@ client after the other (one connection) for some seconds. The first page is held
 """
 
 import argparse
-import json
 import re
-import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -18,7 +16,7 @@ from pathlib import Path
 
 import reads
 import run
-from run import BENCH, problem, say
+from run import say
 
 FIRST_PAGE_MS = 30
 
@@ -29,15 +27,6 @@ def fetch(url):
     request = urllib.request.Request(url, headers={"Accept": "text/html"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return answer.read().decode()
-
-
-def measure(url, seconds):
-    command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--timeout", "10s", "-H", "Accept: text/html"]
-    output = subprocess.run([*command, "-s", BENCH / "reads.lua", url], capture_output=True, text=True, check=True)
-    found = json.loads(next(line for line in output.stdout.splitlines() if line.startswith("{")))
-    if found["bad"] or not found["requests"]:
-        problem(f"{url}: {found}")
-    return found
 
 
 def main():
@@ -60,7 +49,7 @@ def main():
             cursor = re.search(r'href="([^"]*cursor[^"]*)"', first)[1]
             second = cursor.replace("&#x2f;", "/").replace("&amp;", "&")
             for path in [*PAGES, second, f"/incidents/{number}"]:
-                size, found = len(fetch(base + path).encode()), measure(base + path, options.seconds)
+                size, found = len(fetch(base + path).encode()), reads.measure(base + path, options.seconds, "-H", "Accept: text/html")
                 p50, p99 = found["p50_us"] / 1000, found["p99_us"] / 1000
                 limit, result = ("", "") if path != "/" else (f"≤ {FIRST_PAGE_MS}", "pass" if p99 <= FIRST_PAGE_MS else "FAIL")
                 shown = "/?cursor=…" if "cursor" in path else path.replace(number, "INC-…")

@@ -107,9 +107,9 @@ def get(url):
         return json.load(answer)["data"]
 
 
-def measure(url, seconds):
-    command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--timeout", "10s", "-s", BENCH / "reads.lua", url]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def measure(url, seconds, *options):
+    command = ["wrk", "-t1", "-c1", f"-d{seconds}s", "--timeout", "10s", "-s", BENCH / "reads.lua"]
+    output = subprocess.run([*command, *options, url], capture_output=True, text=True, check=True).stdout
     found = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     if found["bad"] or not found["requests"]:
         problem(f"{url}: {found}")

@@ -4,6 +4,7 @@ use minijinja::context;
 use serde::Serialize;
 
 use super::super::Handler;
+use super::super::query::Query;
 use super::Visit;
 use super::actions::digest;
 use super::incidents::Row;
@@ -80,8 +81,7 @@ impl Handler {
         let number = visit.number()?;
         let now_ms = self.now_ms();
         let (incident, entries, entries_total) = self.store.incident(number).await?;
-        let offset =
-            super::super::query::Query::of(visit.head).last("timeline").and_then(|at| at.parse().ok());
+        let offset = Query::of(visit.head).last("timeline").and_then(|at| at.parse().ok());
         let (entries, offset) = match offset {
             Some(offset @ 1..) => (self.store.timeline(number, offset, PER_PAGE).await?.0, offset),
             _ => (entries, 0),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::Admitted;
 use super::super::deliveries::{find_integration, replay_problem};
+use super::super::query::Query;
 use super::super::{Handler, Seen, Who};
 use super::template::value;
 use super::time::Moment;
@@ -15,7 +16,7 @@ use crate::config::Preset;
 use crate::error::{Error, Kind};
 use crate::json::quoted;
 use crate::model::{Delivery, DeliverySummary, NativeAlert, Services, Severity};
-use crate::registry::{Integration, Scope};
+use crate::registry::{Integration, Registry, Scope};
 use crate::reply::Page;
 use crate::route::{Dialect, Route};
 use crate::source::KINDS;
@@ -114,7 +115,7 @@ impl Handler {
         visit.check(Scope::IncidentsRead)?;
         let integration = integration(visit)?;
         self.hand_over_deliveries().await;
-        let parameters = super::super::query::Query::of(visit.head);
+        let parameters = Query::of(visit.head);
         let refused = parameters.last("refused").is_some();
         let offset = parameters.last("offset").and_then(|at| at.parse().ok()).unwrap_or(0).min(10_000);
         let name = integration.name.clone();
@@ -206,14 +207,19 @@ impl Handler {
     }
 }
 
+/// The service that an integration's examples are about: its default, or else the first that takes incidents.
+fn usual_service<'a>(integration: &'a Integration, registry: &'a Registry) -> Option<&'a str> {
+    let active = || registry.services().iter().find(|service| service.active);
+    integration.default_service.as_deref().or_else(|| active().map(|service| service.id.as_str()))
+}
+
 /// A test incident of the integration in the path.
 fn test_alert(visit: &Visit<'_>) -> Result<Ingest, Error> {
     let integration = integration(visit)?;
     let registry = &visit.live.config.registry;
-    let active = registry.services().iter().find(|service| service.active).map(|service| service.id.as_str());
     let services = Services {
         problem: &|service| registry.find_service(service).err(),
-        default: integration.default_service.as_deref().or(active),
+        default: usual_service(integration, registry),
     };
     let alert = NativeAlert {
         title: Some(format!("Test incident of {}", integration.name)),
@@ -270,9 +276,7 @@ impl Connection {
         let sender = config.sender(&integration.name);
         let key = sender.filter(|_| shown).map_or(HIDDEN, |sender| sender.routing_key.expose());
         let base = &visit.live.public_url;
-        let active = config.registry.services().iter().find(|service| service.active);
-        let service = integration.default_service.as_deref().or(active.map(|service| service.id.as_str()));
-        let service = service.unwrap_or("SER-00001");
+        let service = usual_service(integration, &config.registry).unwrap_or("SER-00001");
         let (url, curl) = match integration.source.dialect() {
             Dialect::PagerDuty => (
                 format!("{base}/v2/enqueue"),

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Error;
 use crate::handler::{Handler, Live};
+use crate::notify::{Notifier, Setup};
 use crate::outbound::Outbound;
 use crate::server;
 use crate::store::{Names, Options, Store};
@@ -43,6 +44,7 @@ impl std::error::Error for AppError {}
 pub struct App {
     addr: SocketAddr,
     handler: Arc<Handler>,
+    notifier: Arc<Notifier>,
     store: Arc<Store>,
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
@@ -75,12 +77,18 @@ impl App {
         let learned = runtime.block_on(store.learn(names_of(&config)));
         learned.map_err(|error| cannot_write(&config.store.path, &error))?;
 
-        let handler = Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock, outbound));
+        let handler =
+            Arc::new(Handler::new(Live::new(config, addr), Arc::clone(&store), clock.clone(), outbound));
         let loaded = runtime.block_on(handler.load_sessions());
         loaded.map_err(|error| AppError(format!("cannot read the store: {error}")))?;
+        let live = handler.live();
+        let setup = Setup::new(&live.config, &live.public_url);
+        let told = handler.metrics().notify.clone();
+        let notifier = Arc::new(Notifier::new(Arc::clone(&store), clock, told, setup));
         let (stop, stopped) = oneshot::channel();
         let handle = runtime.handle().clone();
-        let serving = serve(listener, Arc::clone(&handler), Arc::clone(&store), stopped);
+        let serving =
+            serve(listener, Arc::clone(&handler), Arc::clone(&notifier), Arc::clone(&store), stopped);
         let thread = std::thread::Builder::new().name("http".into());
         let (life, alive) = watch::channel(());
         let http = thread.spawn(move || {
@@ -88,7 +96,16 @@ impl App {
             runtime.block_on(serving);
         });
         let http = http.map_err(|error| AppError(format!("cannot start the HTTP thread: {error}")))?;
-        Ok(Self { addr, handler, store, runtime: handle, stop: Some(stop), http: Some(http), serving: alive })
+        Ok(Self {
+            addr,
+            handler,
+            notifier,
+            store,
+            runtime: handle,
+            stop: Some(stop),
+            http: Some(http),
+            serving: alive,
+        })
     }
 
     /// Where it listens.
@@ -120,7 +137,9 @@ impl App {
         // What takes a restart stays what it is, whatever the file says now: the loopback rules follow the listener
         // that there is.
         let Config { listen, store, limits, log, .. } = old.config.clone();
-        self.handler.replace(Live::new(Config { listen, store, limits, log, ..config }, self.addr));
+        let live = Live::new(Config { listen, store, limits, log, ..config }, self.addr);
+        self.notifier.replace(Setup::new(&live.config, &live.public_url));
+        self.handler.replace(live);
         Ok(())
     }
 
@@ -169,9 +188,13 @@ impl Drop for App {
 async fn serve(
     listener: TcpListener,
     handler: Arc<Handler>,
+    notifier: Arc<Notifier>,
     store: Arc<Store>,
     stopped: oneshot::Receiver<()>,
 ) {
+    let limit = handler.live().config.limits.shutdown_timeout;
+    let teller = Arc::clone(&notifier);
+    let mut notifying = tokio::spawn(async move { teller.run().await });
     let mut upkeep = tokio::spawn(look_after(Arc::clone(&handler), store));
     let teller = Arc::clone(&handler);
     let mut telling = tokio::spawn(async move { teller.tell().await });
@@ -180,13 +203,20 @@ async fn serve(
         tokio::select! {
             // An error means that the app is gone.
             _ = stopped => {}
-            // These three end only of a bug. A server that serves and forgets is worse than one that is started anew.
+            // These four end only of a bug. A server that serves and forgets is worse than one that is started anew.
             _ = &mut upkeep => {}
             _ = &mut telling => {}
             _ = &mut keeping => {}
+            _ = &mut notifying => {}
         }
+        // At once: attempts under way have as long as requests have.
+        notifier.stop();
     })
     .await;
+    // What is under way when the time is up is told again after the next start, under the same id.
+    if tokio::time::timeout(limit, &mut notifying).await.is_err() {
+        notifying.abort();
+    }
     // Before its task is ended, which may be at it: what was delivered last is to outlive the process.
     handler.hand_over_last_deliveries().await;
     keeping.abort();
@@ -218,6 +248,8 @@ fn names_of(config: &Config) -> Names {
     Names {
         services: services.map(|service| (service.id.clone(), service.name.clone())).collect(),
         integrations: integrations.map(|one| (one.name.clone(), one.formerly.clone())).collect(),
+        routing: Arc::clone(&config.routing),
+        notify: config.notify,
     }
 }
 

@@ -1,11 +1,14 @@
 //! Time, injected: nothing else in the crate asks the system what time it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
+use tokio::sync::watch;
+
+/// The longest sleep without a look at the system's clock, which may have been set meanwhile.
+const NAP: Duration = Duration::from_secs(15);
 
 /// Where "now" comes from: the system, or a test that sets it by hand.
 #[derive(Clone, Debug, Default)]
@@ -14,14 +17,14 @@ pub enum Clock {
     #[default]
     System,
     /// A clock that stands still until it is moved.
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<watch::Sender<i64>>),
 }
 
 impl Clock {
     /// A clock that stands at `now_ms` until [`Clock::advance_ms`] moves it.
     #[must_use]
     pub fn manual(now_ms: i64) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(now_ms)))
+        Self::Manual(Arc::new(watch::Sender::new(now_ms)))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -31,14 +34,30 @@ impl Clock {
             Self::System => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
-            Self::Manual(now) => now.load(Ordering::SeqCst),
+            Self::Manual(now) => *now.borrow(),
         }
     }
 
     /// Moves a manual clock by `by_ms` (backwards if negative); the system's clock is left alone.
     pub fn advance_ms(&self, by_ms: i64) {
         if let Self::Manual(now) = self {
-            now.fetch_add(by_ms, Ordering::SeqCst);
+            now.send_modify(|now| *now += by_ms);
+        }
+    }
+
+    /// Resolves when it is `at_ms` or later.
+    pub async fn reached(&self, at_ms: i64) {
+        match self {
+            Self::System => loop {
+                let Some(left) = u64::try_from(at_ms - self.now_ms()).ok().filter(|left| *left > 0) else {
+                    return;
+                };
+                tokio::time::sleep(Duration::from_millis(left).min(NAP)).await;
+            },
+            Self::Manual(now) => {
+                // This clock holds the sender, so that waiting ends only by the time.
+                now.subscribe().wait_for(|now| *now >= at_ms).await.ok();
+            }
         }
     }
 }
@@ -63,6 +82,25 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
 pub fn utc_year(ms: i64) -> i16 {
     let time = Timestamp::from_millisecond(ms).unwrap_or_default();
     jiff::tz::Offset::UTC.to_datetime(time).year()
+}
+
+/// How long something took: `43 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
+#[must_use]
+pub fn duration(ms: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    let seconds = ms.max(0) / 1000;
+    let two = |big: i64, unit: &str, small: i64, rest: &str| match small {
+        0 => format!("{big} {unit}"),
+        small => format!("{big} {unit} {small} {rest}"),
+    };
+    match seconds {
+        ..MINUTE => format!("{seconds} s"),
+        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
+        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
+        DAY.. => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
+    }
 }
 
 #[cfg(test)]

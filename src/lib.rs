@@ -26,13 +26,14 @@
 //! |---|---|
 //! | 0 | [`clock`], [`error`], [`hex`], [`json`], [`outbound`], [`route`] |
 //! | 1 | [`metrics`], [`model`], [`reply`] |
-//! | 2 | [`source`], [`registry`], [`config`], [`store`] |
-//! | 3 | [`handler`] |
+//! | 2 | [`source`], [`channel`], [`registry`], [`routing`], [`config`], [`store`] |
+//! | 3 | [`handler`], [`notify`] |
 //! | 4 | [`server`] |
 //! | 5 | [`app`] |
 //! | 6 | [`cli`] |
 
 pub mod app;
+pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -42,10 +43,12 @@ pub mod hex;
 pub mod json;
 pub mod metrics;
 pub mod model;
+pub mod notify;
 pub mod outbound;
 pub mod registry;
 pub mod reply;
 pub mod route;
+pub mod routing;
 pub mod server;
 pub mod source;
 pub mod store;

@@ -158,6 +158,39 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_by_integration ON delivery (integration);
 CREATE INDEX delivery_by_age ON delivery (at);
 
+-- Ways to tell people, as the configuration names them. Rows are only ever added.
+CREATE TABLE channel (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- What people are owed, and for some time what they were told. Written in the transaction of what it tells of. What is
+-- owed is bounded for each channel: what there is no room for is counted in one row.
+CREATE TABLE outbox (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out again: receivers know messages by it
+    message  INTEGER,                        -- the first of those that go out together; NULL: none was tried
+    channel  INTEGER NOT NULL REFERENCES channel (id),
+    incident INTEGER REFERENCES incident (id) ON DELETE CASCADE,
+                                             -- NULL: it stands for `count` without room
+    reason   INTEGER NOT NULL CHECK (reason BETWEEN 0 AND 4),
+                                             -- created, raised, reopened, resolved, unacknowledged
+    count    INTEGER NOT NULL DEFAULT 1,
+    at       INTEGER NOT NULL,               -- when it happened
+    due_at   INTEGER NOT NULL,               -- when it was to be told
+    held     INTEGER NOT NULL CHECK (held BETWEEN 0 AND 3),
+                                             -- why not at once: it was; digest, quiet hours, silence
+    standing INTEGER NOT NULL DEFAULT 0 CHECK (standing BETWEEN 0 AND 3),
+                                             -- owed, told, given up, moot
+    attempts INTEGER NOT NULL DEFAULT 0,
+    try_at   INTEGER NOT NULL,               -- when it is tried next
+    tried_at INTEGER,                        -- when it was tried last
+    answer   TEXT                            -- what came of that
+) STRICT;
+
+CREATE INDEX outbox_owed ON outbox (channel, try_at) WHERE standing = 0;
+CREATE INDEX outbox_done ON outbox (tried_at) WHERE standing <> 0;
+CREATE INDEX outbox_by_incident ON outbox (incident);
+
 -- The words of titles and descriptions, as src/store/search.rs splits and folds them. Filled between batches.
 CREATE VIRTUAL TABLE incident_text USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'

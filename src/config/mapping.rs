@@ -69,7 +69,7 @@ pub(super) fn read_mapping(mapping: &mut Section<'_, '_>) -> Mapping {
 
 fn read_severity_map(mapping: &mut Section<'_, '_>) -> Vec<(String, Severity)> {
     let map = mapping.map("severity_map", severity);
-    map.into_iter().map(|(name, severity)| (name.to_lowercase(), severity)).collect()
+    map.into_iter().map(|(name, severity)| (name.to_lowercase(), severity.value)).collect()
 }
 
 fn expression(given: Given<'_>) -> Result<Expression, String> {

@@ -4,15 +4,18 @@
 //! In three steps, none of which stops at the first mistake: `reader` walks the document and `raw` asks it for
 //! every option there is (what was written); `resolve` turns that into a [`Config`] (what it means).
 
+mod channels;
 mod deliveries;
 mod integrations;
 mod limits;
 mod log;
 mod mapping;
+mod notify;
 mod problem;
 mod raw;
 mod reader;
 mod resolve;
+mod routes;
 mod secret;
 mod template;
 mod value;
@@ -28,10 +31,12 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
+pub use channels::ChannelPreset;
 pub use deliveries::DeliveryLimits;
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mapping::Preset;
+pub use notify::NotifyLimits;
 pub use problem::Problems;
 pub use secret::Secret;
 pub use template::fresh;
@@ -40,7 +45,9 @@ use problem::{Collector, Place};
 use raw::RawConfig;
 use resolve::Resolver;
 
+use crate::channel::Channel;
 use crate::registry::{Registry, Scope};
+use crate::routing::Routing;
 
 /// Where the server listens unless told otherwise.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -71,6 +78,12 @@ pub struct Config {
     pub session_ms: i64,
     /// The log.
     pub log: Log,
+    /// The bounds of what is owed to people.
+    pub notify: NotifyLimits,
+    /// Ways to tell people, in the configuration's order.
+    pub channels: Vec<Arc<Channel>>,
+    /// Who is told of what.
+    pub routing: Arc<Routing>,
     /// The services, integrations and tokens, as requests find them.
     pub registry: Arc<Registry>,
     /// What posts to each integration, in the configuration's order. For commands; the server needs the registry only.

@@ -6,11 +6,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::channels::{RawChannel, read_channel};
 use super::deliveries::DeliveryLimits;
 use super::limits::Limits;
 use super::mapping::read_mapping;
+use super::notify::NotifyLimits;
 use super::problem::At;
 use super::reader::Section;
+use super::routes::{RawRoute, read_route};
 use super::secret::{RawSecret, raw_secret};
 use super::value::{
     base_url, choice, duration, email, flag, header_name, integer, name, scheme, severity, short,
@@ -34,6 +37,9 @@ pub(super) struct RawConfig {
     pub(super) anonymous: Vec<Scope>,
     pub(super) session: Duration,
     pub(super) log: Log,
+    pub(super) notify: NotifyLimits,
+    pub(super) channels: Vec<RawChannel>,
+    pub(super) routes: Vec<RawRoute>,
     pub(super) limits: Limits,
     pub(super) services: Vec<RawService>,
     pub(super) integrations: Vec<RawIntegration>,
@@ -107,6 +113,9 @@ impl RawConfig {
             anonymous,
             session,
             log: root.table("log", Log::read),
+            notify: root.table("notify", NotifyLimits::read),
+            channels: root.tables("channels", read_channel),
+            routes: root.tables("routes", read_route),
             limits: root.table("limits", Limits::read),
             services: root.tables("services", read_service),
             integrations: root.tables("integrations", read_integration),

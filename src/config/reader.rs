@@ -180,7 +180,7 @@ impl<'s, 'a> Section<'s, 'a> {
         &mut self,
         name: &'static str,
         parse: impl Fn(Given<'_>) -> Result<T, String>,
-    ) -> Vec<(String, T)> {
+    ) -> Vec<(String, At<T>)> {
         let Some(value) = self.look_up(name) else { return Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             let message = format!("`{}{name}` must be a table: `{name} = {{ name = … }}`", self.path);
@@ -191,7 +191,7 @@ impl<'s, 'a> Section<'s, 'a> {
         for (key, value) in table {
             let label = format!("{name}.{}", key.get_ref());
             let read = self.parse(&label, start(&value.span()), Given::Toml(value.get_ref()), &parse);
-            map.extend(read.map(|at| (key.get_ref().to_string(), at.value)));
+            map.extend(read.map(|at| (key.get_ref().to_string(), at)));
         }
         map
     }
@@ -258,6 +258,11 @@ impl<'s, 'a> Section<'s, 'a> {
                 None
             }
         }
+    }
+
+    /// Reports what is wrong with a value beyond its type.
+    pub(super) fn report(&mut self, place: &Place, message: &str) {
+        self.reader.problems.report(place, format!("`{}`: {message}", self.path.trim_end_matches('.')));
     }
 
     fn report_not_tables(&mut self, name: &str, span: &Range<usize>) {

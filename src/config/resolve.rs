@@ -34,6 +34,13 @@ impl Resolver<'_, '_> {
         let references = (services.len() == written)
             .then(|| Registry::new(services.clone(), Vec::new(), Vec::new(), default_severity));
         let integrations = self.integrations(raw.integrations, references.as_ref(), listen);
+        let channels = self.channels(raw.channels);
+        let routing = self.routing(
+            raw.routes,
+            channels.iter().map(|channel| channel.name.clone()).collect(),
+            references.as_ref(),
+            &integrations.iter().map(|(integration, _)| integration.name.clone()).collect::<Vec<_>>(),
+        );
         let tokens = self.tokens(raw.tokens);
 
         let senders = integrations.iter().filter_map(|(integration, keys)| {
@@ -58,6 +65,9 @@ impl Resolver<'_, '_> {
             anonymous: raw.anonymous,
             session_ms: i64::try_from(raw.session.as_millis()).unwrap_or(i64::MAX),
             log: raw.log,
+            notify: raw.notify,
+            channels: channels.into_iter().map(Arc::new).collect(),
+            routing: Arc::new(routing),
             senders: senders.collect(),
             client_tokens: client_tokens.collect(),
             registry: Arc::new(Registry::new(

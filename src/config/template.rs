@@ -65,6 +65,7 @@ mod tests {
         let least = least.unwrap();
         let (a, b) = (&shipped, &least);
         assert_eq!((&a.limits, &a.log, &a.store), (&b.limits, &b.log, &b.store));
+        assert_eq!((a.notify, &a.routing), (b.notify, &b.routing));
         assert_eq!(
             (a.listen, &a.organization, &a.anonymous, a.session_ms),
             (b.listen, &b.organization, &b.anonymous, b.session_ms)
@@ -86,15 +87,19 @@ mod tests {
         let shown = shown();
         let mut sections: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
         sections.dedup();
-        assert_eq!(sections.len(), 12, "{sections:?}");
+        assert_eq!(sections.len(), 17, "{sections:?}");
         for section in sections {
-            // Its names are the user's.
-            if section.ends_with("severity_map]") {
+            // Their names are the user's.
+            if section.ends_with("severity_map]") || section.ends_with("headers]") {
                 continue;
             }
             let body = shown.split(&format!("{section}\n")).nth(1).unwrap();
             let body = body.split("\n[").next().unwrap();
-            let within = if section == "[integrations.mapping]" { "[[integrations]]\n" } else { "" };
+            let within = match section {
+                "[integrations.mapping]" => "[[integrations]]\n",
+                "[channels.request]" => "[[channels]]\n",
+                _ => "",
+            };
             let asked = format!("{within}{section}\nqqqq = 1\n");
             let known = known_options(&load(&asked).unwrap_err());
             assert!(!known.is_empty(), "{section}");

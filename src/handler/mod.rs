@@ -23,6 +23,7 @@ mod views;
 mod webhook;
 
 pub use signature::sign;
+pub use views::IncidentView;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicI64;

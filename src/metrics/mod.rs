@@ -2,6 +2,7 @@
 //! running service; nothing here is global. The values of labels come from the code or the configuration, never from a
 //! request, so that no sender can make more of them, or read a secret from one.
 
+mod notify;
 mod requests;
 mod writer;
 
@@ -17,6 +18,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::model::{Outcome, Severity, Status};
+pub use notify::{NotifyMetrics, Told};
 pub use requests::RequestMetrics;
 pub use writer::WriterMetrics;
 
@@ -36,6 +38,8 @@ pub struct Metrics {
     pub requests: RequestMetrics,
     /// What became of alerts.
     pub alerts: AlertMetrics,
+    /// What became of notifications.
+    pub notify: NotifyMetrics,
     writer: WriterMetrics,
 }
 
@@ -68,8 +72,9 @@ impl Metrics {
         );
         let requests = RequestMetrics::new(&mut registry);
         let alerts = AlertMetrics::new(&mut registry);
+        let notify = NotifyMetrics::new(&mut registry);
         writer.register(&mut registry);
-        Self { registry, requests, alerts, writer }
+        Self { registry, requests, alerts, notify, writer }
     }
 
     /// All of it as text. `census` is `None` if the store could not be read: the rest is worth the more then.

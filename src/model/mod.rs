@@ -7,6 +7,7 @@ mod fields;
 mod incident;
 pub mod metadata;
 mod native;
+mod notification;
 mod number;
 mod overview;
 mod session;
@@ -20,6 +21,9 @@ pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use native::{NativeAlert, Services};
+pub use notification::{
+    Answer, Held, Message, Notification, Owed, Part, Reason, Standing, TRIED_AT_ONCE, choose,
+};
 pub use number::Number;
 pub use overview::{Buckets, Loud, NoisyKey, Overview, Recorded, Tally, Took};
 pub use session::Session;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-pub use expression::Expression;
+pub use expression::{Expression, from_json};
 pub use mapping::Mapping;
 pub use message::{Dedup, MessageRules};
 

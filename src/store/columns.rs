@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 
-use crate::model::{EntryKind, Severity, Status};
+use crate::model::{EntryKind, Held, Reason, Severity, Standing, Status};
 
 macro_rules! from_stored {
     ($($kind:ty),*) => {$(
@@ -15,4 +15,4 @@ macro_rules! from_stored {
     )*};
 }
 
-from_stored!(EntryKind, Severity, Status);
+from_stored!(EntryKind, Held, Reason, Severity, Standing, Status);

@@ -5,10 +5,11 @@ use rusqlite::params;
 use super::idempotency::{self, IdempotencyKey};
 use super::ingest::minute_of;
 use super::job::Done;
+use super::outbox;
 use super::read;
 use super::tx::{Failure, NewEntry, Tx};
 use crate::error::Error;
-use crate::model::{EntryKind, Incident, ServiceName, Severity, Status, metadata};
+use crate::model::{EntryKind, Incident, Reason, ServiceName, Severity, Status, metadata};
 
 /// A person makes an incident.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ pub fn create_tx(tx: &mut Tx<'_>, create: &Create, kept_keys: u32) -> Result<Don
     tx.append(id, 0, &NewEntry { kind: EntryKind::Created, actor, message: None, changes: &[] })?;
     let incident =
         read::incident(tx.connection, number)?.ok_or_else(|| Error::internal("it is not there"))?;
+    outbox::owe_of_tx(tx, &incident, Reason::Created)?;
     if let Some(key) = &create.idempotency {
         idempotency::keep_tx(tx, &scope(), key, &incident, kept_keys)?;
     }

@@ -3,13 +3,14 @@
 use rusqlite::params;
 
 use super::job::Done;
-use super::lifecycle::{Current, current_tx, written_tx};
+use super::lifecycle::{Current, current_tx, incident_tx, written_tx};
+use super::outbox;
 use super::read;
 use super::search;
 use super::tx::{Failure, NewEntry, Tx};
 use crate::error::{Details, Error, Kind};
 use crate::json::quoted;
-use crate::model::{Change, EntryKind, Number, Severity, Status};
+use crate::model::{Change, EntryKind, Number, Reason, Severity, Status};
 
 /// A person changes an incident. What is `None` stays as it is.
 #[derive(Debug)]
@@ -71,7 +72,8 @@ pub fn edit_tx(tx: &mut Tx<'_>, edit: &Edit) -> Result<Done, Failure> {
         let message = format!("{number} is closed; it takes only comments");
         return Err(Error::new(Kind::InvalidTransition, message).with(Details::Allowed(Vec::new())).into());
     }
-    let mut now = read::incident(tx.connection, number)?.ok_or_else(|| super::not_found(number))?;
+    let mut now = incident_tx(tx, number)?;
+    let severity_was = now.severity;
     let mut kept = current.kept;
     let mut changes = Vec::new();
     let mut change = |field: &str, from: String, to: String| {
@@ -121,7 +123,11 @@ pub fn edit_tx(tx: &mut Tx<'_>, edit: &Edit) -> Result<Done, Failure> {
     if changes.iter().any(|change| matches!(change.field.as_str(), "title" | "description")) {
         search::changed_tx(tx, number.to_row_id())?;
     }
-    written_tx(tx, number)
+    let incident = incident_tx(tx, number)?;
+    if incident.severity < severity_was && incident.status.is_open() {
+        outbox::owe_of_tx(tx, &incident, Reason::Raised)?;
+    }
+    Ok(Done::Incident(Box::new(incident)))
 }
 
 /// Adds what a person says to the timeline.

@@ -19,12 +19,16 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::edit::Settable;
 use super::idempotency::{self, IdempotencyKey};
 use super::job::Done;
+use super::outbox;
 use super::search;
 use super::tx::{Failure, NewEntry, Tx};
 use crate::error::{Error, FieldError};
 use crate::json::quoted;
-use crate::model::{Alert, Change, EntryKind, Number, Outcome, Report, Severity, Status, Warning, metadata};
+use crate::model::{
+    Alert, Change, EntryKind, Number, Outcome, Reason, Report, Severity, Status, Warning, metadata,
+};
 use crate::registry::{AfterResolve, Integration, OnUnknownResolve, Service};
+use crate::routing::Subject;
 
 /// The alerts of one body, which are stored together or not at all.
 #[derive(Debug)]
@@ -170,6 +174,7 @@ fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) 
     let holds_key =
         alert.dedup_key.is_some() && !(resolved && body.integration.after_resolve == AfterResolve::New);
     let number = tx.next_number()?;
+    let metadata = metadata::of_new(&alert.metadata);
     let sql = "INSERT INTO incident (id, integration, service, status, severity, holds_key, occurrences, entries,
                    created_at, updated_at, last_seen_at, seen_minute, resolved_at, title, dedup_key, description,
                    source_url, metadata, resolved_by)
@@ -188,11 +193,23 @@ fn create_tx(tx: &mut Tx<'_>, body: &Ingest, integration: i64, placed: &Placed) 
         alert.dedup_key,
         alert.description,
         alert.source_url,
-        metadata::of_new(&alert.metadata),
+        metadata,
         resolved.then(|| actor_name(&body.integration)),
     ])?;
     let entry = NewEntry { kind: EntryKind::Created, actor: None, message: None, changes: &[] };
     tx.append(number.to_row_id(), 0, &entry)?;
+    // What is over when it becomes known disturbs nobody.
+    if !resolved {
+        let subject = Subject {
+            severity,
+            services: &[&service.id],
+            integration: Some(&body.integration.name),
+            title,
+            description: alert.description.as_deref(),
+            metadata: &metadata,
+        };
+        outbox::owe_tx(tx, number.to_row_id(), &subject, Reason::Created)?;
+    }
     Ok(Report {
         outcome: Outcome::Created,
         incident_number: Some(number.to_string()),
@@ -212,7 +229,7 @@ fn actor_name(integration: &Integration) -> String {
 
 fn update_tx(tx: &mut Tx<'_>, body: &Ingest, placed: &Placed, mut holder: Holder) -> Result<Report, Failure> {
     let mut warnings = placed.warnings.clone();
-    let was = holder.status;
+    let (was, severity_was) = (holder.status, holder.severity);
     let changes = apply_tx(tx, body, placed, &mut holder, &mut warnings)?;
     holder.occurrences += 1;
     let outcome = match (was, holder.status) {
@@ -235,12 +252,30 @@ fn update_tx(tx: &mut Tx<'_>, body: &Ingest, placed: &Placed, mut holder: Holder
         write_tx(tx, &holder)?;
         turn_tx(tx, body, holder.id, outcome)?;
     }
+    let service_id = tx.service_key(holder.service)?;
+    let reason = match outcome {
+        Outcome::Reopened => Some(Reason::Reopened),
+        Outcome::Resolved => Some(Reason::Resolved),
+        _ if holder.severity < severity_was && holder.status.is_open() => Some(Reason::Raised),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        let subject = Subject {
+            severity: holder.severity,
+            services: &[&service_id],
+            integration: Some(&body.integration.name),
+            title: &holder.title,
+            description: holder.description.as_deref(),
+            metadata: &holder.metadata,
+        };
+        outbox::owe_tx(tx, holder.id, &subject, reason)?;
+    }
     Ok(Report {
         outcome,
         incident_number: Some(Number::from_row_id(holder.id).to_string()),
         status: Some(holder.status),
         severity: Some(holder.severity),
-        service_id: Some(tx.service_key(holder.service)?),
+        service_id: Some(service_id),
         dedup_key: placed.alert.dedup_key.clone(),
         occurrences: holder.occurrences,
         warnings,

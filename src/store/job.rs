@@ -5,10 +5,11 @@ use super::delivery::{self, Keep};
 use super::edit::{self, Comment, Edit};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
+use super::outbox::{self, Attempted, Take, Taken};
 use super::session::{self, SessionChange};
 use super::tx::{Failure, Names, Tx};
 use super::upkeep::{self, ClockWatch};
-use crate::config::DeliveryLimits;
+use crate::config::{DeliveryLimits, NotifyLimits};
 use crate::model::{Entry, Incident, Report};
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
@@ -32,6 +33,10 @@ pub enum Job {
     Learn(Names),
     /// A session begins or ends.
     Session(SessionChange),
+    /// The next message for a channel.
+    Take(Take),
+    /// What came of a message.
+    Attempted(Attempted),
     /// Proof that a write reaches the disk.
     Pulse,
     /// A round of what nobody asked for: closing, forgetting.
@@ -40,6 +45,8 @@ pub enum Job {
         close_resolved_after_ms: i64,
         /// How many deliveries are kept, and how long.
         deliveries: DeliveryLimits,
+        /// How much of what people were told is kept, and how long.
+        notify: NotifyLimits,
     },
 }
 
@@ -66,9 +73,11 @@ impl Job {
             Self::Keep(keep) => delivery::keep_tx(tx, keep),
             Self::Learn(names) => tx.learn(names),
             Self::Session(change) => session::change_tx(tx, change).map(|()| Done::Written),
+            Self::Take(take) => outbox::take_tx(tx, take),
+            Self::Attempted(attempted) => outbox::attempted_tx(tx, attempted),
             Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
-            Self::Upkeep { close_resolved_after_ms, deliveries } => {
-                upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries)
+            Self::Upkeep { close_resolved_after_ms, deliveries, notify } => {
+                upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries, notify)
             }
         }
     }
@@ -95,6 +104,8 @@ pub enum Done {
     },
     /// A new timeline entry.
     Entry(Entry),
+    /// What a channel has to tell.
+    Taken(Taken),
     /// It is on disk.
     Written,
     /// As [`Done::Written`], and there is as much to do again.

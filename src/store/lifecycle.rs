@@ -3,11 +3,12 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::job::Done;
+use super::outbox;
 use super::read;
 use super::tx::{Failure, NewEntry, Tx};
 use crate::error::{Details, Error, Kind};
 use crate::json::quoted;
-use crate::model::{Change, EntryKind, Number, Status};
+use crate::model::{Change, EntryKind, Incident, Number, Reason, Status};
 
 /// A person moves an incident.
 #[derive(Debug)]
@@ -63,7 +64,16 @@ pub fn set_status_tx(tx: &mut Tx<'_>, change: &SetStatus) -> Result<Done, Failur
         check_key_is_free_tx(tx, &current)?;
     }
     move_tx(tx, id, &current, change)?;
-    written_tx(tx, change.number)
+    let incident = incident_tx(tx, change.number)?;
+    let reason = match change.to {
+        Status::Resolved | Status::Closed if current.status.is_open() => Some(Reason::Resolved),
+        to if current.reopened_by(to) => Some(Reason::Reopened),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        outbox::owe_of_tx(tx, &incident, reason)?;
+    }
+    Ok(Done::Incident(Box::new(incident)))
 }
 
 /// Stamps time and caller; assigns the caller if nobody is; lifts `new` to `investigating`.
@@ -120,8 +130,12 @@ pub fn not_found(number: Number) -> Error {
 
 /// The incident as it now is.
 pub fn written_tx(tx: &Tx<'_>, number: Number) -> Result<Done, Failure> {
-    let incident = read::incident(tx.connection, number)?.ok_or_else(|| not_found(number))?;
-    Ok(Done::Incident(Box::new(incident)))
+    Ok(Done::Incident(Box::new(incident_tx(tx, number)?)))
+}
+
+/// The same, for who needs to look at it.
+pub fn incident_tx(tx: &Tx<'_>, number: Number) -> Result<Incident, Failure> {
+    read::incident(tx.connection, number)?.ok_or_else(|| not_found(number).into())
 }
 
 /// The incident as it is, if it is there.

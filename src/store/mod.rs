@@ -17,6 +17,8 @@ mod job;
 mod lifecycle;
 mod list;
 mod lock;
+mod notifications;
+mod outbox;
 mod overview;
 mod read;
 mod schema;
@@ -53,6 +55,8 @@ use job::{Done, Job};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
+pub use notifications::{NotificationQuery, Owing};
+pub use outbox::{Attempted, Take, Taken};
 pub use session::SessionChange;
 pub use tx::Names;
 use watch::Feed;
@@ -291,8 +295,10 @@ impl Store {
     /// # Errors
     /// Because the store cannot take it now.
     pub async fn upkeep(&self, config: &Config) -> Result<(), Error> {
-        let Config { close_resolved_after_ms, deliveries, .. } = *config;
-        while let Done::More = self.write(Job::Upkeep { close_resolved_after_ms, deliveries }).await? {}
+        let Config { close_resolved_after_ms, deliveries, notify, .. } = *config;
+        while let Done::More = self.write(Job::Upkeep { close_resolved_after_ms, deliveries, notify }).await?
+        {
+        }
         Ok(())
     }
 

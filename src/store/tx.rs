@@ -2,15 +2,19 @@
 //! job is made of: an incident's row and a timeline entry.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::idempotency;
 use super::job::Done;
+use super::outbox::{self, Outbox};
 use crate::clock::utc_year;
+use crate::config::NotifyLimits;
 use crate::error::Error;
 use crate::json::quoted;
 use crate::model::{Change, EntryKind, Number, TIMELINE_ENTRIES, timeline};
+use crate::routing::Routing;
 
 /// The year of this release: numbers never carry an earlier one, whatever the clock says.
 const RELEASE_YEAR: i16 = 2026;
@@ -39,13 +43,17 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// Services and integrations as the configuration names them.
+/// What the store must know of the configuration.
 #[derive(Debug, Default)]
 pub struct Names {
     /// Ids and names of services.
     pub services: Vec<(String, String)>,
     /// Names of integrations, each with its former names.
     pub integrations: Vec<(String, Vec<String>)>,
+    /// Who is told of what.
+    pub routing: Arc<Routing>,
+    /// How much of it may be owed.
+    pub notify: NotifyLimits,
 }
 
 /// What the writer remembers between transactions to spare itself look-ups. A rollback takes it back to what it
@@ -62,6 +70,7 @@ pub struct Memory {
     pub(super) idempotency_keys: Option<i64>,
     /// What all deliveries count for.
     pub(super) delivery_bytes: Option<i64>,
+    pub(super) outbox: Outbox,
 }
 
 /// A timeline entry to be written.
@@ -109,7 +118,8 @@ impl<'a> Tx<'a> {
     }
 
     /// Writes what was kept back until the end; COMMIT follows. What happened is returned.
-    pub fn finish(self) -> rusqlite::Result<Vec<Happened>> {
+    pub fn finish(mut self) -> rusqlite::Result<Vec<Happened>> {
+        outbox::count_overflow_tx(&mut self)?;
         if let Some(Number { year, sequence }) = self.memory.last_number.filter(|_| self.numbered) {
             let sql =
                 "INSERT INTO counter (year, last) VALUES (?1, ?2) ON CONFLICT (year) DO UPDATE SET last = ?2";
@@ -220,6 +230,7 @@ impl<'a> Tx<'a> {
         for (name, _) in &names.integrations {
             self.integration(name)?;
         }
+        outbox::learn_tx(self, &names.routing, &names.notify)?;
         Ok(Done::Written)
     }
 

@@ -7,8 +7,9 @@ use super::delivery;
 use super::idempotency;
 use super::job::Done;
 use super::lifecycle;
+use super::outbox;
 use super::tx::{Failure, Tx};
-use crate::config::DeliveryLimits;
+use crate::config::{DeliveryLimits, NotifyLimits};
 use crate::model::Number;
 
 /// Incidents closed, and idempotency keys and deliveries forgotten, in one transaction: short, so that no POST waits long for it.
@@ -66,6 +67,7 @@ pub fn upkeep_tx(
     watch: &mut ClockWatch,
     close_resolved_after_ms: i64,
     deliveries: &DeliveryLimits,
+    notify: &NotifyLimits,
 ) -> Result<Done, Failure> {
     if !watch.trusts(tx.now_ms) {
         return Ok(Done::Written);
@@ -74,7 +76,7 @@ pub fn upkeep_tx(
     tx.connection.prepare_cached("UPDATE pulse SET at = ?1")?.execute([tx.now_ms])?;
     let closed = close_resolved_tx(tx, close_resolved_after_ms)?;
     let forgotten = idempotency::forget_expired_tx(tx, ROUND)?;
-    let more = delivery::forget_tx(tx, deliveries, ROUND)?;
+    let more = delivery::forget_tx(tx, deliveries, ROUND)? | outbox::forget_tx(tx, notify, ROUND)?;
     Ok(if closed == ROUND || forgotten == ROUND || more { Done::More } else { Done::Written })
 }
 

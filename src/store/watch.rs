@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::ingest::minute_of;
 use super::tx::Happened;
@@ -49,6 +49,7 @@ pub(super) struct Feed {
     /// `None`: it was too much.
     waiting: Mutex<Option<Vec<Committed>>>,
     news: Notify,
+    owing: watch::Sender<()>,
 }
 
 impl Feed {
@@ -60,6 +61,7 @@ impl Feed {
             newest: AtomicI64::new(newest),
             waiting: Mutex::new(Some(Vec::new())),
             news: Notify::new(),
+            owing: watch::Sender::new(()),
         })
     }
 
@@ -85,6 +87,18 @@ impl Feed {
         }
         drop(waiting);
         self.news.notify_one();
+    }
+}
+
+impl Feed {
+    /// Tells that something is due that those who deliver do not know of.
+    pub fn owes(&self) {
+        self.owing.send_replace(());
+    }
+
+    /// Changes when there is.
+    pub fn owing(&self) -> watch::Receiver<()> {
+        self.owing.subscribe()
     }
 }
 

@@ -341,6 +341,9 @@ impl Worker {
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
                 self.metrics.committed(began.elapsed());
                 self.feed.tell(&happened);
+                if std::mem::take(&mut self.memory.outbox.news) {
+                    self.feed.owes();
+                }
             }
             Ok(done)
         })();

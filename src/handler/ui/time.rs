@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub use crate::clock::duration;
 use crate::clock::rfc3339;
 
 const MINUTE: i64 = 60;
@@ -33,21 +34,6 @@ fn ago(seconds: i64) -> String {
         MINUTE..HOUR => format!("{} min ago", seconds / MINUTE),
         HOUR..DAY => format!("{} h ago", seconds / HOUR),
         DAY.. => format!("{} d ago", seconds / DAY),
-    }
-}
-
-/// How long something took: `43 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
-pub fn duration(ms: i64) -> String {
-    let seconds = ms.max(0) / 1000;
-    let two = |big: i64, unit: &str, small: i64, rest: &str| match small {
-        0 => format!("{big} {unit}"),
-        small => format!("{big} {unit} {small} {rest}"),
-    };
-    match seconds {
-        ..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => format!("{} min", seconds / MINUTE),
-        HOUR..DAY => two(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
-        DAY.. => two(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
     }
 }
 

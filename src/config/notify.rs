@@ -1,0 +1,57 @@
+//! How people are told: bounds of what is owed, tried and kept.
+
+use std::time::Duration;
+
+use super::reader::Section;
+use super::value::{duration, flag, integer};
+
+/// The `[notify]` of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotifyLimits {
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// For how long a message is tried.
+    pub give_up_after_ms: i64,
+    /// How late may be what is told by itself; what is later is told together.
+    pub stale_after_ms: i64,
+    /// Notifications that a channel may owe; further ones are counted.
+    pub owed: i64,
+    /// Notifications that are kept when they are done with.
+    pub keep: i64,
+    /// For how long.
+    pub max_age_ms: i64,
+    /// Nothing is sent to addresses that are no public ones.
+    pub refuse_private: bool,
+}
+
+impl NotifyLimits {
+    /// Reads `[notify]`.
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            timeout: section.or("timeout", Duration::from_secs(10), duration("10ms", "5m")),
+            give_up_after_ms: ms(section.or("give_up_after", 24 * HOUR, duration("1s", "30d"))),
+            stale_after_ms: ms(section.or("stale_after", HOUR / 6, duration("1s", "30d"))),
+            owed: section.or("owed", 1000, integer(1..=100_000)),
+            keep: section.or("keep", 10_000, integer(0..=10_000_000)),
+            max_age_ms: ms(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
+            refuse_private: section.or("refuse_private", false, flag),
+        }
+    }
+}
+
+impl Default for NotifyLimits {
+    /// Of a store that nobody has configured yet.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::ZERO,
+            give_up_after_ms: 0,
+            stale_after_ms: 0,
+            owed: 0,
+            keep: 0,
+            max_age_ms: 0,
+            refuse_private: false,
+        }
+    }
+}

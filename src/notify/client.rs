@@ -1,0 +1,165 @@
+//! Sending a request over HTTP, to wherever a channel says.
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use tokio::sync::oneshot;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use crate::channel::Answered;
+
+/// Bytes that are read of an answer.
+const MOST_BYTES: u64 = 16 * 1024;
+
+/// Sends requests by the proxy that the environment may name, verifying TLS by the system's roots. Redirects are not
+/// followed, and no connection is kept: on one that its receiver has just closed nobody knows what arrived.
+#[derive(Clone, Debug)]
+pub struct Client(ureq::Agent);
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    status: u16,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// The same, as channels judge it; `now_s` is when it came.
+    #[must_use]
+    pub fn answered(&self, now_s: i64) -> Answered<'_> {
+        let Self { status, retry_after, body } = self;
+        Answered { status: *status, retry_after: retry_after.as_deref(), body, now_s }
+    }
+}
+
+impl Client {
+    /// A client whose attempts take no longer than `timeout`; whether it refuses addresses that are no public ones.
+    #[must_use]
+    pub fn new(timeout: Duration, refuse_private: bool) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(timeout))
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .user_agent(concat!("firebell/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let resolver = Guarded { refuse_private, resolver: DefaultResolver::default() };
+        Self(ureq::Agent::with_parts(config, DefaultConnector::default(), resolver))
+    }
+
+    /// Sends a request from a thread of its own: there is at most one for each channel, and none as long as nobody is
+    /// told anything.
+    ///
+    /// # Errors
+    /// Why no answer came.
+    pub async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Reply, String> {
+        let agent = self.0.clone();
+        let (done, reply) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("notify".into());
+        let spawned = thread.spawn(move || done.send(exchange(&agent, request)).ok());
+        spawned.map_err(|error| format!("no thread to send it from: {error}"))?;
+        reply.await.unwrap_or_else(|_| Err("the sending thread died of a bug".into()))
+    }
+}
+
+fn exchange(agent: &ureq::Agent, request: http::Request<Vec<u8>>) -> Result<Reply, String> {
+    let mut response = agent.run(request).map_err(|error| error.to_string())?;
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(Into::into);
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    // The status has said it; a body that does not come changes nothing.
+    response.body_mut().as_reader().take(MOST_BYTES).read_to_end(&mut body).ok();
+    Ok(Reply { status, retry_after, body })
+}
+
+/// Looks at what a name resolves to before anybody connects there.
+#[derive(Debug)]
+struct Guarded {
+    refuse_private: bool,
+    resolver: DefaultResolver,
+}
+
+impl Resolver for Guarded {
+    fn resolve(
+        &self,
+        uri: &http::Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.resolver.resolve(uri, config, timeout)?;
+        match found.iter().find(|address| self.refuse_private && !is_public(address.ip())) {
+            Some(address) => {
+                let message =
+                    format!("{} is no public address, and `[notify] refuse_private` is set", address.ip());
+                Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message).into())
+            }
+            None => Ok(found),
+        }
+    }
+}
+
+/// Whether an address is one of the Internet's: not of this machine, a local network, or a special purpose.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_multicast()
+                || address.is_broadcast()
+                || address.is_documentation()
+                || address == Ipv4Addr::UNSPECIFIED
+                || first == 0
+                || first >= 240
+                || is_shared)
+        }
+        IpAddr::V6(address) => {
+            let first = address.segments()[0];
+            let is_global_unicast = first & 0xe000 == 0x2000;
+            // 6to4 and NAT64 lead to whatever IPv4 address is in them.
+            is_global_unicast && first != 0x2002 && address != Ipv6Addr::UNSPECIFIED
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses_are_told_from_all_others() {
+        for address in ["8.8.8.8", "192.169.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "2002:a00:1::",
+            "64:ff9b::a00:1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+}

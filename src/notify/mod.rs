@@ -1,0 +1,250 @@
+//! Telling people: what the outbox owes is delivered, a message at a time for each channel, after the COMMIT that owes it.
+//!
+//! At least once: a message stays owed until its receiver's answer is on disk. Each channel has a task of its own, so
+//! that one that is dead or slow delays no other; no transaction is open while one waits for a network.
+
+mod client;
+mod wording;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use client::Client;
+pub use wording::{Sender, sample};
+
+use crate::channel::{Channel, VerdictKind};
+use crate::clock::Clock;
+use crate::config::{Config, NotifyLimits};
+use crate::error::Error;
+use crate::metrics::{NotifyMetrics, Told};
+use crate::model::{Answer, Message};
+use crate::store::{Attempted, Store, Take, Taken};
+
+/// How long the first attempt is followed by none, and the longest that any is; in between it doubles.
+const FIRST_WAIT_MS: i64 = 2_000;
+const LONGEST_WAIT_MS: i64 = 5 * 60_000;
+
+/// How long a store that cannot be written is left alone.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+
+/// Longer than anybody waits.
+const NEVER_MS: i64 = i64::MAX;
+
+/// What the configuration says about telling people.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    channels: Vec<Arc<Channel>>,
+    limits: NotifyLimits,
+    sender: Sender,
+    client: Client,
+}
+
+impl Setup {
+    /// What `config` says; links begin with `public_url`.
+    #[must_use]
+    pub fn new(config: &Config, public_url: &str) -> Self {
+        Self {
+            channels: config.channels.clone(),
+            limits: config.notify,
+            sender: Sender { organization: config.organization.clone(), public_url: public_url.to_owned() },
+            client: Client::new(config.notify.timeout, config.notify.refuse_private),
+        }
+    }
+
+    fn channel(&self, name: &str) -> Option<&Arc<Channel>> {
+        self.channels.iter().find(|channel| channel.name == name)
+    }
+}
+
+/// Those who tell people.
+#[derive(Debug)]
+pub struct Notifier {
+    store: Arc<Store>,
+    clock: Clock,
+    metrics: NotifyMetrics,
+    /// `None`: they are to stop.
+    setup: watch::Sender<Option<Arc<Setup>>>,
+}
+
+impl Notifier {
+    /// Nobody is told before [`Self::run`].
+    #[must_use]
+    pub fn new(store: Arc<Store>, clock: Clock, metrics: NotifyMetrics, setup: Setup) -> Self {
+        Self { store, clock, metrics, setup: watch::Sender::new(Some(Arc::new(setup))) }
+    }
+
+    /// Puts another configuration in force; attempts under way end by the old one.
+    pub fn replace(&self, setup: Setup) {
+        self.setup.send_replace(Some(Arc::new(setup)));
+    }
+
+    /// Begins no more attempts; [`Self::run`] ends with the last one.
+    pub fn stop(&self) {
+        self.setup.send_replace(None);
+    }
+
+    /// Tells people until it is stopped.
+    pub async fn run(self: &Arc<Self>) {
+        let mut setups = self.setup.subscribe();
+        let mut tasks: HashMap<String, JoinHandle<()>> = HashMap::new();
+        loop {
+            let Some(setup) = setups.borrow_and_update().clone() else { break };
+            tasks.retain(|_, task| !task.is_finished());
+            for name in setup.channels.iter().map(|channel| &channel.name) {
+                tasks.entry(name.clone()).or_insert_with(|| {
+                    let (notifier, name) = (Arc::clone(self), name.clone());
+                    tokio::spawn(async move { notifier.serve(&name).await })
+                });
+            }
+            // The sender is in this notifier.
+            setups.changed().await.ok();
+        }
+        for (channel, task) in tasks {
+            if task.await.is_err() {
+                tracing::error!(channel, "the task of a channel had died of a bug");
+            }
+        }
+    }
+
+    /// Delivers what one channel owes, as long as there is such a channel.
+    async fn serve(&self, name: &str) {
+        let mut setups = self.setup.subscribe();
+        let mut owing = self.store.owing();
+        loop {
+            owing.mark_unchanged();
+            let Some(setup) = setups.borrow_and_update().clone() else { return };
+            let Some(channel) = setup.channel(name) else { return };
+            let next_ms = match self.deliver_next(&setup, channel).await {
+                Ok(None) => continue,
+                Ok(Some(next_ms)) => next_ms,
+                Err(error) => {
+                    let cause = error.cause().map(tracing::field::display);
+                    tracing::warn!(channel = name, %error, cause, "what is owed could not be read; it is tried again");
+                    tokio::time::sleep(STORE_WAIT).await;
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = self.clock.reached(next_ms) => {}
+                // Neither sender goes before this task does.
+                _ = owing.changed() => {}
+                _ = setups.changed() => {}
+            }
+        }
+    }
+
+    /// Delivers the next message of a channel. If none is due: when one may be.
+    async fn deliver_next(&self, setup: &Setup, channel: &Channel) -> Result<Option<i64>, Error> {
+        let take = Take {
+            channel: channel.name.clone(),
+            stale_ms: setup.limits.stale_after_ms,
+            one_by_one: channel.request.is_one_by_one,
+        };
+        let message = match self.store.take_message(take).await? {
+            Taken::Message(message) => message,
+            Taken::Nothing { next_ms } => return Ok(Some(next_ms.unwrap_or(NEVER_MS))),
+        };
+        // What was configured while it was taken counts: nothing goes to an address that was just taken back.
+        let Some(setup) = self.setup.borrow().clone() else { return Ok(None) };
+        let Some(channel) = setup.channel(&channel.name) else { return Ok(None) };
+        let answer = self.attempt(&setup, channel, &message).await;
+        self.log(channel, &message, &answer);
+        let told = match answer {
+            Answer::Taken(_) => Told::Taken,
+            Answer::Later(..) => Told::Failed,
+            Answer::Never(_) => Told::GivenUp,
+        };
+        self.metrics.attempted(&channel.name, told);
+        // Nothing else goes out before this is on disk: a disk that is full must not make one message a hundred.
+        loop {
+            let (channel, answer) = (channel.name.clone(), answer.clone());
+            let Err(error) = self.store.attempted(Attempted { channel, message: message.id, answer }).await
+            else {
+                return Ok(None);
+            };
+            if self.setup.borrow().is_none() {
+                return Err(error);
+            }
+            tokio::time::sleep(STORE_WAIT).await;
+        }
+    }
+
+    async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
+        let now_ms = self.clock.now_ms();
+        let id = setup.sender.id_of(message);
+        let context = setup.sender.context(message, now_ms);
+        let request = match context.and_then(|context| channel.render(&context, &id, now_ms / 1000)) {
+            Ok(request) => request,
+            // The template is to be mended; until then it is owed.
+            Err(error) => return self.later(setup, message, format!("not sent: {error}"), None),
+        };
+        match setup.client.send(request).await {
+            Ok(reply) => {
+                let verdict = channel.judge(&reply.answered(self.clock.now_ms() / 1000));
+                match verdict.kind {
+                    VerdictKind::Taken => Answer::Taken(verdict.text),
+                    VerdictKind::Never => Answer::Never(verdict.text),
+                    VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
+                }
+            }
+            Err(error) => self.later(setup, message, channel.without_secrets(&error), None),
+        }
+    }
+
+    /// It is tried again, later each time, or was for long enough.
+    fn later(&self, setup: &Setup, message: &Message, text: String, asked_s: Option<i64>) -> Answer {
+        let now_ms = self.clock.now_ms();
+        let last_ms = message.due_at.saturating_add(setup.limits.give_up_after_ms);
+        if now_ms >= last_ms {
+            return Answer::Never(format!("{text}; given up after {} attempts", message.attempts + 1));
+        }
+        let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
+        let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
+        Answer::Later(text, now_ms.saturating_add(wait_ms).min(last_ms))
+    }
+
+    fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {
+        let (channel, id, attempts) = (&channel.name, message.id, message.attempts + 1);
+        match answer {
+            Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "told"),
+            // Once for a message: the outbox has the rest.
+            Answer::Later(answer, _) if attempts == 1 => {
+                tracing::warn!(channel, id, answer, "not told; it is tried again");
+            }
+            Answer::Later(answer, _) => tracing::debug!(channel, id, attempts, answer, "not told"),
+            Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "given up"),
+        }
+    }
+}
+
+/// How long to wait after a failure, when `attempts` came before it: doubling, and up to a quarter more or less by
+/// `random`, so that what failed together does not come back together.
+fn backoff_ms(attempts: i64, random: u8) -> i64 {
+    let doublings = u32::try_from(attempts.clamp(0, 16)).unwrap_or(0);
+    let wait_ms = (FIRST_WAIT_MS << doublings).min(LONGEST_WAIT_MS);
+    wait_ms * 3 / 4 + wait_ms * i64::from(random) / 512
+}
+
+/// Where the system gives no random number, none is worse than any other.
+fn random() -> u8 {
+    let mut byte = [128];
+    getrandom::fill(&mut byte).ok();
+    byte[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_five_minutes_and_are_scattered() {
+        let waits = |random| [0, 1, 2, 7, 8, 1000].map(|attempts| backoff_ms(attempts, random));
+        assert_eq!(waits(128), [2000, 4000, 8000, 256_000, 300_000, 300_000]);
+        assert_eq!(waits(0)[..2], [1500, 3000]);
+        assert!(waits(255)[5] < 375_000);
+    }
+}

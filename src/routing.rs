@@ -1,0 +1,284 @@
+//! Who is told of what, and when: the routes of the configuration, in their order. Pure: whoever asks brings the time.
+
+mod quiet;
+
+use std::collections::HashMap;
+
+use crate::json::{self, Json};
+use crate::model::{Held, Reason, Severity, Wanted};
+pub use quiet::Quiet;
+
+/// An incident, as far as routes look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The ids of its services.
+    pub services: &'a [&'a str],
+    /// Who sent it; `None`: a person made it.
+    pub integration: Option<&'a str>,
+    /// What it is.
+    pub title: &'a str,
+    /// More of that.
+    pub description: Option<&'a str>,
+    /// A JSON object.
+    pub metadata: &'a str,
+}
+
+/// Which incidents something is about. What is empty asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matcher {
+    /// Ids; one of an incident's services must be among them.
+    pub services: Vec<String>,
+    /// One of these severities.
+    pub severities: Vec<Severity>,
+    /// One of these integrations.
+    pub integrations: Vec<String>,
+    /// All of these keys, each with that value: a string, or JSON in compact form.
+    pub metadata: Vec<(String, String)>,
+    /// All of these words, as a search finds them; `None`: any text.
+    pub text: Option<Wanted>,
+}
+
+impl Matcher {
+    /// Whether it is about that incident.
+    #[must_use]
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        let among = |list: &[String], name: &str| list.iter().any(|one| one == name);
+        (self.services.is_empty() || subject.services.iter().any(|id| among(&self.services, id)))
+            && (self.severities.is_empty() || self.severities.contains(&subject.severity))
+            && (self.integrations.is_empty()
+                || subject.integration.is_some_and(|name| among(&self.integrations, name)))
+            && (self.metadata.is_empty() || self.has_metadata(subject.metadata))
+            && self
+                .text
+                .as_ref()
+                .is_none_or(|wanted| wanted.is_in(&[subject.title, subject.description.unwrap_or_default()]))
+    }
+
+    fn has_metadata(&self, metadata: &str) -> bool {
+        let Ok(Json::Object(members)) = json::parse(metadata.as_bytes()) else { return false };
+        self.metadata.iter().all(|(key, wanted)| {
+            members.iter().any(|(name, value)| {
+                name == key
+                    && match value {
+                        Json::String(text) => text == wanted,
+                        other => other.to_compact() == *wanted,
+                    }
+            })
+        })
+    }
+}
+
+/// Whom to tell of which incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which incidents.
+    pub matcher: Matcher,
+    /// The positions of its channels in [`Routing::channels`].
+    pub channels: Vec<usize>,
+    /// Of what.
+    pub on: Vec<Reason>,
+    /// How long an incident may be open before those who have not acknowledged it are reminded, and how often.
+    pub unacknowledged_after_ms: Option<i64>,
+    /// After one notification, others wait for so long, to be told together; 0: none waits.
+    pub digest_ms: i64,
+    /// When there are only those that break through.
+    pub quiet: Option<Quiet>,
+    /// Routes behind it are asked too.
+    pub goes_on: bool,
+}
+
+/// All routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Routing {
+    /// The names of the channels.
+    pub channels: Vec<String>,
+    /// In order: the first that matches decides, unless it goes on.
+    pub routes: Vec<Route>,
+}
+
+/// When a route last told a channel, by their positions. Nothing of it outlives a restart: then one more is told at once.
+pub type Windows = HashMap<(usize, usize), i64>;
+
+/// A notification that is to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The channel's position.
+    pub channel: usize,
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub due_ms: i64,
+    /// Why that is not now.
+    pub held: Held,
+}
+
+impl Routing {
+    /// What is owed for something that has just happened to an incident. Of several routes that lead to one channel the
+    /// first counts.
+    #[must_use]
+    pub fn due(&self, subject: &Subject<'_>, reason: Reason, now_ms: i64, windows: &mut Windows) -> Vec<Due> {
+        let mut due: Vec<Due> = Vec::new();
+        for (position, route) in self.asked(subject) {
+            for &channel in &route.channels {
+                if due.iter().any(|one| one.channel == channel) {
+                    continue;
+                }
+                if route.on.contains(&reason) {
+                    let window = windows.entry((position, channel)).or_insert(i64::MIN);
+                    let (due_ms, held) = route.when(subject.severity, now_ms, window);
+                    due.push(Due { channel, reason, due_ms, held });
+                }
+                if matches!(reason, Reason::Created | Reason::Reopened) {
+                    due.extend(route.reminder(channel, subject.severity, now_ms));
+                }
+            }
+        }
+        due
+    }
+
+    /// The routes that an incident goes by, with their positions.
+    fn asked<'a>(&'a self, subject: &'a Subject<'a>) -> impl Iterator<Item = (usize, &'a Route)> {
+        let mut decided = false;
+        let matching = self.routes.iter().enumerate().filter(|(_, route)| route.matcher.matches(subject));
+        matching.take_while(move |(_, route)| !std::mem::replace(&mut decided, !route.goes_on))
+    }
+
+    /// The next reminder for a channel that has just reminded of an incident; `None`: nobody wants one any more.
+    #[must_use]
+    pub fn next_reminder(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<Due> {
+        let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
+        route?.1.reminder(channel, subject.severity, now_ms)
+    }
+}
+
+impl Route {
+    /// When a notification is due, and why it is not at once. `window` is the end of the time in which others wait.
+    fn when(&self, severity: Severity, now_ms: i64, window: &mut i64) -> (i64, Held) {
+        if let Some(until) = self.quiet.as_ref().and_then(|quiet| quiet.until(severity, now_ms)) {
+            return (until, Held::Quiet);
+        }
+        // A clock that went back must not hold them for longer than the window is.
+        if now_ms < *window && *window <= now_ms + self.digest_ms {
+            return (*window, Held::Digest);
+        }
+        *window = now_ms + self.digest_ms;
+        (now_ms, Held::No)
+    }
+
+    fn reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
+        let due_ms = now_ms + self.unacknowledged_after_ms?;
+        let until = self.quiet.as_ref().and_then(|quiet| quiet.until(severity, due_ms));
+        let held = if until.is_some() { Held::Quiet } else { Held::No };
+        Some(Due { channel, reason: Reason::Unacknowledged, due_ms: until.unwrap_or(due_ms), held })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject<'a>(severity: Severity, metadata: &'a str) -> Subject<'a> {
+        Subject {
+            severity,
+            services: &["SER-1", "SER-2"],
+            integration: Some("prod"),
+            title: "Disk is full",
+            description: None,
+            metadata,
+        }
+    }
+
+    fn route(channels: &[usize], matcher: Matcher) -> Route {
+        Route {
+            matcher,
+            channels: channels.to_vec(),
+            on: vec![Reason::Created, Reason::Resolved],
+            unacknowledged_after_ms: None,
+            digest_ms: 0,
+            quiet: None,
+            goes_on: false,
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_matcher_must_match() {
+        let all = subject(Severity::Sev1, r#"{"env":"prod","port":5432}"#);
+        let text = |text: &str| Matcher { text: Some(Wanted::read(text)), ..Matcher::default() };
+        let list = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let metadata = |key: &str, value: &str| Matcher {
+            metadata: vec![(key.into(), value.into())],
+            ..Matcher::default()
+        };
+        for (matcher, matches) in [
+            (Matcher::default(), true),
+            (Matcher { services: list(&["SER-2"]), ..Matcher::default() }, true),
+            (Matcher { services: list(&["SER-3"]), ..Matcher::default() }, false),
+            (Matcher { severities: vec![Severity::Sev0, Severity::Sev1], ..Matcher::default() }, true),
+            (Matcher { severities: vec![Severity::Sev0], ..Matcher::default() }, false),
+            (Matcher { integrations: list(&["prod"]), ..Matcher::default() }, true),
+            (Matcher { integrations: list(&["dev"]), ..Matcher::default() }, false),
+            (metadata("env", "prod"), true),
+            (metadata("port", "5432"), true),
+            (metadata("port", "543"), false),
+            (metadata("zone", "prod"), false),
+            (text("full disk"), true),
+            (text("empty"), false),
+            (Matcher { severities: vec![Severity::Sev1], ..text("empty") }, false),
+        ] {
+            assert_eq!(matcher.matches(&all), matches, "{matcher:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_route_decides_unless_it_goes_on_and_a_channel_is_told_once() {
+        let only_sev0 = Matcher { severities: vec![Severity::Sev0], ..Matcher::default() };
+        let mut routing = Routing {
+            channels: vec!["a".into(), "b".into(), "c".into()],
+            routes: vec![route(&[0], only_sev0), route(&[1, 2], Matcher::default())],
+        };
+        let told = |routing: &Routing, severity| {
+            let due = routing.due(&subject(severity, "{}"), Reason::Created, 5, &mut Windows::new());
+            due.iter().map(|due| due.channel).collect::<Vec<_>>()
+        };
+        assert_eq!((told(&routing, Severity::Sev0), told(&routing, Severity::Sev1)), (vec![0], vec![1, 2]));
+        routing.routes[0].goes_on = true;
+        routing.routes[1].channels = vec![0, 1];
+        assert_eq!(told(&routing, Severity::Sev0), [0, 1]);
+        let due = routing.due(&subject(Severity::Sev1, "{}"), Reason::Raised, 5, &mut Windows::new());
+        assert_eq!(due, [], "nobody asked for that");
+    }
+
+    #[test]
+    fn the_first_is_told_at_once_and_others_when_the_window_ends() {
+        let routing = Routing {
+            channels: vec!["a".into()],
+            routes: vec![Route { digest_ms: 100, ..route(&[0], Matcher::default()) }],
+        };
+        let mut windows = Windows::new();
+        let mut at = |now| {
+            let due = routing.due(&subject(Severity::Sev1, "{}"), Reason::Created, now, &mut windows);
+            (due[0].due_ms, due[0].held)
+        };
+        assert_eq!(at(1000), (1000, Held::No));
+        assert_eq!(at(1001), (1100, Held::Digest));
+        assert_eq!(at(1099), (1100, Held::Digest));
+        assert_eq!(at(1100), (1100, Held::No), "which opens the next window");
+        assert_eq!(at(1150), (1200, Held::Digest));
+        assert_eq!(at(10), (10, Held::No), "the clock went back");
+    }
+
+    #[test]
+    fn who_wants_it_is_reminded_of_what_began() {
+        let reminding = Route { unacknowledged_after_ms: Some(50), ..route(&[0], Matcher::default()) };
+        let routing = Routing { channels: vec!["a".into()], routes: vec![reminding] };
+        let due = |reason| routing.due(&subject(Severity::Sev1, "{}"), reason, 10, &mut Windows::new());
+        let reminder = Due { channel: 0, reason: Reason::Unacknowledged, due_ms: 60, held: Held::No };
+        assert_eq!(due(Reason::Created)[1..], [reminder]);
+        assert_eq!(due(Reason::Reopened), [reminder], "not among what it tells of");
+        assert_eq!(due(Reason::Resolved).len(), 1);
+        let next = |channel| routing.next_reminder(&subject(Severity::Sev1, "{}"), channel, 10);
+        assert_eq!((next(0), next(1)), (Some(reminder), None));
+    }
+}

@@ -1,0 +1,133 @@
+//! The outbox for those who deliver it, and for those who look at it.
+
+use rusqlite::{Connection, Row, params, params_from_iter};
+use tokio::sync::watch::Receiver;
+
+use super::Store;
+use super::job::{Done, Job};
+use super::outbox::{Attempted, Take, Taken};
+use crate::error::Error;
+use crate::model::{Notification, Number, Standing};
+
+/// Which notifications somebody wants to see; what is `None` asks for nothing.
+#[derive(Clone, Debug, Default)]
+pub struct NotificationQuery {
+    /// Those of an incident.
+    pub incident: Option<Number>,
+    /// Those of a channel.
+    pub channel: Option<String>,
+    /// Those of which that has become.
+    pub standing: Option<Standing>,
+    /// How many to leave out from the beginning.
+    pub offset: usize,
+    /// How many at the most.
+    pub limit: usize,
+}
+
+/// What a channel owes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owing {
+    /// Notifications.
+    pub owed: i64,
+    /// When the first of them was to be told; `None`: nothing is due.
+    pub oldest_due_at: Option<i64>,
+}
+
+impl Store {
+    /// The next message for a channel, if one is due. It stays owed until [`Self::attempted`] says otherwise.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn take_message(&self, take: Take) -> Result<Taken, Error> {
+        match self.write(Job::Take(take)).await? {
+            Done::Taken(taken) => Ok(taken),
+            _ => Err(super::unexpected()),
+        }
+    }
+
+    /// Writes down what came of a message.
+    ///
+    /// # Errors
+    /// Because the store cannot take it now.
+    pub async fn attempted(&self, attempted: Attempted) -> Result<(), Error> {
+        self.write(Job::Attempted(attempted)).await.map(|_| ())
+    }
+
+    /// Changes when something is due sooner than [`Self::take_message`] may have said.
+    #[must_use]
+    pub fn owing(&self) -> Receiver<()> {
+        self.feed.owing()
+    }
+
+    /// Notifications, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn notifications(&self, query: NotificationQuery) -> Result<(Vec<Notification>, i64), Error> {
+        self.read(move |connection| list(connection, &query)).await
+    }
+
+    /// What each of those channels owes at `now_ms`, in their order.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn owed_by(&self, channels: Vec<String>, now_ms: i64) -> Result<Vec<Owing>, Error> {
+        self.read(move |connection| channels.iter().map(|name| owing(connection, name, now_ms)).collect())
+            .await
+    }
+}
+
+fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<(Vec<Notification>, i64)> {
+    let mut conditions = Vec::new();
+    let mut values: Vec<rusqlite::types::Value> = Vec::new();
+    if let Some(number) = query.incident {
+        conditions.push("incident = ?");
+        values.push(number.to_row_id().into());
+    }
+    if let Some(channel) = &query.channel {
+        conditions.push("channel.name = ?");
+        values.push(channel.clone().into());
+    }
+    if let Some(standing) = query.standing {
+        conditions.push("standing = ?");
+        values.push(standing.to_stored().into());
+    }
+    let conditions = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
+    let from = format!("FROM outbox JOIN channel ON channel.id = outbox.channel WHERE {conditions}");
+    let count = format!("SELECT count(*) {from}");
+    let total = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get(0))?;
+    let sql = format!(
+        "SELECT outbox.id, message, channel.name, incident, reason, count, at, due_at, held, standing, attempts, tried_at,
+             try_at, answer {from} ORDER BY outbox.id DESC LIMIT {} OFFSET {}",
+        query.limit, query.offset
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(&values), notification)?;
+    Ok((rows.collect::<rusqlite::Result<_>>()?, total))
+}
+
+fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
+    Ok(Notification {
+        id: row.get(0)?,
+        message: row.get(1)?,
+        channel: row.get(2)?,
+        incident: row.get::<_, Option<i64>>(3)?.map(Number::from_row_id),
+        reason: row.get(4)?,
+        count: row.get(5)?,
+        at: row.get(6)?,
+        due_at: row.get(7)?,
+        held: row.get(8)?,
+        standing: row.get(9)?,
+        attempts: row.get(10)?,
+        tried_at: row.get(11)?,
+        try_at: row.get(12)?,
+        answer: row.get(13)?,
+    })
+}
+
+fn owing(connection: &Connection, channel: &str, now_ms: i64) -> rusqlite::Result<Owing> {
+    let sql = "SELECT coalesce(sum(count), 0), min(CASE WHEN due_at <= ?2 THEN due_at END) FROM outbox
+               WHERE channel = (SELECT id FROM channel WHERE name = ?1) AND standing = 0";
+    let owing = |row: &Row<'_>| Ok(Owing { owed: row.get(0)?, oldest_due_at: row.get(1)? });
+    connection.prepare_cached(sql)?.query_row(params![channel, now_ms], owing)
+}

@@ -1,0 +1,404 @@
+//! People are told of what happens, by receivers that work and by those that do not.
+
+use serde_json::{Value, json};
+
+use crate::receiver::{Behaviour, OK, Receiver};
+use crate::server::{DAY, HOUR, MINUTE, NOW, NOW_MS, SECOND, Server};
+
+/// A channel to that receiver, and a route to it; more options of the route may follow.
+fn to(receiver: &Receiver) -> String {
+    format!("{}{}", channel("hook", receiver), route("hook"))
+}
+
+fn channel(name: &str, receiver: &Receiver) -> String {
+    format!("[[channels]]\nname = '{name}'\nkind = 'webhook'\nwith = {{ url = '{}' }}\n", receiver.url())
+}
+
+fn route(channel: &str) -> String {
+    format!("[[routes]]\nchannels = ['{channel}']\ndigest = '0s'\n")
+}
+
+/// What a message of the preset `webhook` says: its type, and its title.
+#[track_caller]
+fn told(receiver: &Receiver) -> (String, String) {
+    let body = receiver.next().json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&body["type"]), text(&body["data"]["title"]))
+}
+
+fn pair(kind: &str, title: &str) -> (String, String) {
+    (kind.to_owned(), title.to_owned())
+}
+
+#[test]
+fn what_happens_to_an_incident_is_told_in_order() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver));
+    let data = server.alert(json!({ "dedup_key": "k", "severity": "SEV3", "metadata": { "host": "a" } }));
+    let request = receiver.next();
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/hook"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert!(request.header("user-agent").unwrap().starts_with("firebell/"));
+    let body = request.json();
+    assert_eq!((&body["type"], &body["timestamp"]), (&json!("incident.created"), &json!(NOW)));
+    assert_eq!(body["data"]["url"], "https://bell.example.net/incidents/INC-2026-001");
+    assert_eq!(body["data"]["late"], Value::Null);
+    let mut incident = body["data"]["incidents"][0].clone();
+    assert_eq!(incident["reason"], "created");
+    incident.as_object_mut().unwrap().remove("reason");
+    let mut shown = server.show("INC-2026-001");
+    for of_the_timeline in ["timeline", "timeline_total"] {
+        shown.as_object_mut().unwrap().remove(of_the_timeline);
+    }
+    assert_eq!(incident, shown, "it is the incident of the API");
+
+    let number = data["incident_number"].as_str().unwrap();
+    server.alert(json!({ "dedup_key": "k", "severity": "SEV4" }));
+    server.alert(json!({ "dedup_key": "k", "severity": "SEV1" }));
+    assert_eq!(told(&receiver), pair("incident.raised", "[SEV1, raised] Disk is full (HUSH)"));
+    server.alert(json!({ "dedup_key": "k" }));
+    server.set_status(number, "resolved");
+    assert_eq!(told(&receiver), pair("incident.resolved", "[resolved] Disk is full (HUSH)"));
+    server.alert(json!({ "dedup_key": "k" }));
+    assert_eq!(told(&receiver), pair("incident.reopened", "[SEV1, re-opened] Disk is full (HUSH)"));
+    server.acknowledge(number);
+    server.alert(json!({ "dedup_key": "k", "status": "resolved" }));
+    assert_eq!(told(&receiver), pair("incident.resolved", "[resolved] Disk is full (HUSH)"));
+    server.set_status(number, "closed");
+    server.alert(json!({ "dedup_key": "k", "status": "resolved", "title": "Over when it came" }));
+    server.alert(json!({ "dedup_key": "k2", "title": "The last" }));
+    assert_eq!(
+        told(&receiver),
+        pair("incident.created", "[SEV2] The last"),
+        "the one before was over when it came"
+    );
+}
+
+#[test]
+fn what_people_do_is_told_too() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver));
+    let body = json!({ "title": "By hand", "service_ids": ["SER-00001", "SER-00002"], "severity": "SEV4" });
+    server.post_to("/api/v1/incidents", body).data();
+    assert_eq!(told(&receiver), pair("incident.created", "[SEV4] By hand"));
+    let edit = |body: Value| {
+        let body = body.to_string();
+        server.send("PATCH", "/api/v1/incidents/INC-2026-001", &[], body.as_bytes()).data()
+    };
+    edit(json!({ "title": "Edited" }));
+    edit(json!({ "severity": "SEV0" }));
+    assert_eq!(told(&receiver), pair("incident.raised", "[SEV0, raised] Edited"));
+    server.set_status("INC-2026-001", "closed");
+    assert_eq!(told(&receiver), pair("incident.resolved", "[resolved] Edited"), "it was open until then");
+}
+
+#[test]
+fn a_dry_run_and_a_refusal_tell_nobody() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver));
+    server.post_to("/webhooks/HUSH-prod-key-0001?dry_run=1", crate::server::alert(json!({}))).data();
+    assert_eq!(server.post(json!({ "title": "" })).status, 400);
+    server.alert(json!({ "title": "Real" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Real");
+    receiver.is_silent();
+}
+
+#[test]
+fn routes_decide_who_is_told_of_what() {
+    let (db, all, env) = (Receiver::new(), Receiver::new(), Receiver::new());
+    let config = format!(
+        "{}{}{}
+         [[routes]]
+         channels = ['env']
+         metadata = {{ env = 'prod' }}
+         digest = '0s'
+         continue = true
+         [[routes]]
+         channels = ['db']
+         services = ['db']
+         severities = ['SEV0', 'SEV1']
+         on = ['created']
+         digest = '0s'
+         [[routes]]
+         channels = ['all']
+         integrations = ['prod']
+         text = 'disk'
+         digest = '0s'",
+        channel("db", &db),
+        channel("all", &all),
+        channel("env", &env)
+    );
+    let server = Server::with(&config);
+    let db_alert = json!({ "service_id": "db", "severity": "SEV1", "title": "Disk 1", "dedup_key": "1",
+                           "metadata": { "env": "prod" } });
+    server.alert(db_alert.clone());
+    assert_eq!((told(&env).1, told(&db).1), ("[SEV1] Disk 1".into(), "[SEV1] Disk 1".into()));
+    server.alert(json!({ "service_id": "db", "severity": "SEV1", "dedup_key": "1", "status": "resolved" }));
+    assert_eq!(told(&env).0, "incident.resolved", "but not the route behind it");
+    server.alert(json!({ "service_id": "db", "severity": "SEV2", "title": "Disk 2" }));
+    server.alert(json!({ "service_id": "db", "severity": "SEV2", "title": "Memory" }));
+    server.alert(json!({ "service_id": "web", "severity": "SEV1", "title": "Disk 3" }));
+    assert_eq!((told(&all).1, told(&all).1), ("[SEV2] Disk 2".into(), "[SEV1] Disk 3".into()));
+    for receiver in [&db, &all, &env] {
+        receiver.is_silent();
+    }
+}
+
+#[test]
+fn a_storm_is_one_message_and_a_digest() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    for index in 0..30 {
+        let severity = if index == 7 { "SEV0" } else { "SEV3" };
+        server.alert(json!({ "title": format!("Node {index}"), "dedup_key": format!("{index}"), "severity": severity }));
+    }
+    assert_eq!(told(&receiver), pair("incident.created", "[SEV3] Node 0"));
+    server.alert(json!({ "dedup_key": "3", "status": "resolved" }));
+    server.advance(5 * MINUTE - SECOND);
+    receiver.is_silent();
+    server.advance(SECOND);
+    let body = receiver.next().json();
+    assert_eq!(body["type"], "incidents.summary");
+    assert_eq!(body["data"]["count"], 29, "each of them once");
+    assert_eq!(body["data"]["title"], "29 incidents: 1 SEV0, 19 SEV3, 9 more");
+    assert_eq!(body["data"]["incidents"].as_array().unwrap().len(), 20);
+    assert_eq!(body["data"]["incidents"][0]["title"], "Node 7", "the worst first");
+    let text = body["data"]["text"].as_str().unwrap();
+    assert!(text.starts_with("INC-2026-008 SEV0 Node 7\nINC-2026-002 SEV3 Node 1\n"), "{text}");
+    assert!(text.ends_with("\nand 9 more"), "{text}");
+    server.alert(json!({ "title": "After it", "dedup_key": "after" }));
+    assert_eq!(told(&receiver).1, "[SEV2] After it");
+}
+
+#[test]
+fn what_a_channel_cannot_hold_is_counted() {
+    let receiver = Receiver::new();
+    let config = format!("{}[notify]\nowed = 5\n", to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    let mut server = Server::with(&config);
+    let full = format!("{}{}{}{config}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    for index in 0..20 {
+        server.alert(json!({ "title": format!("Node {index}") }));
+        if index == 12 {
+            server.restart(&full);
+        }
+    }
+    assert_eq!(told(&receiver).1, "[SEV2] Node 0");
+    server.advance(5 * MINUTE);
+    let mut counts = vec![receiver.next().json()["data"]["count"].as_u64().unwrap()];
+    if counts[0] == 1 {
+        // After the restart one was told at once.
+        counts.push(receiver.next().json()["data"]["count"].as_u64().unwrap());
+    }
+    assert_eq!(counts.iter().sum::<u64>(), 19, "{counts:?}");
+}
+
+#[test]
+fn a_receiver_that_fails_in_every_way_is_tried_again_with_the_same_id() {
+    let failures = [
+        Behaviour::Answer(500, "", "oops"),
+        Behaviour::Answer(401, "", ""),
+        Behaviour::Answer(301, "Location: https://elsewhere.example/\r\n", ""),
+        Behaviour::Reset,
+        Behaviour::Babble,
+        Behaviour::Stall,
+        Behaviour::HalfAnAnswer,
+    ];
+    let count = failures.len();
+    let receiver = Receiver::with(failures);
+    let server = Server::with(&format!("{}[notify]\ntimeout = '200ms'\n", to(&receiver)));
+    server.alert(json!({ "title": "It" }));
+    let id = receiver.next().header("webhook-id").unwrap().to_owned();
+    assert!(id.starts_with("msg_"));
+    for attempt in 1..=count {
+        wait_for_attempts(&server, attempt);
+        server.advance(10 * MINUTE);
+        let again = receiver.next();
+        assert_eq!(again.header("webhook-id"), Some(id.as_str()), "attempt {attempt}");
+    }
+    wait_for(&server, "standing = 1");
+    server.alert(json!({ "title": "Next" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Next");
+}
+
+/// Waits until the outbox has it that so many attempts were made for its first notification.
+fn wait_for_attempts(server: &Server, attempts: usize) {
+    wait_for(server, &format!("id = 1 AND attempts = {attempts}"));
+}
+
+fn wait_for(server: &Server, condition: &str) {
+    let file = server.file();
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {condition})");
+    let begun = std::time::Instant::now();
+    while !file.query_row(&sql, [], |row| row.get::<_, bool>(0)).unwrap() {
+        assert!(begun.elapsed().as_secs() < 20, "{condition} did not come to be");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn retry_after_is_honoured() {
+    let receiver = Receiver::with([Behaviour::Answer(429, "Retry-After: 3600\r\n", "slow down")]);
+    let server = Server::with(&to(&receiver));
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    wait_for_attempts(&server, 1);
+    server.advance(HOUR - SECOND);
+    receiver.is_silent();
+    server.advance(SECOND);
+    assert_eq!(told(&receiver).1, "[SEV2] It");
+}
+
+#[test]
+fn what_is_refused_for_good_is_given_up_at_once_and_what_fails_after_a_day() {
+    let receiver = Receiver::with([Behaviour::Answer(422, "", "no such field")]);
+    let server = Server::with(&to(&receiver));
+    server.alert(json!({ "title": "Refused" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 2 AND answer = '422 Unprocessable Entity: no such field'");
+    receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 2));
+    server.alert(json!({ "title": "Fails" }));
+    receiver.next();
+    wait_for(&server, "id = 2 AND attempts = 1");
+    server.advance(DAY);
+    receiver.next();
+    wait_for(&server, "id = 2 AND standing = 2 AND answer LIKE '503%; given up after 2 attempts'");
+}
+
+#[test]
+fn one_that_is_never_taken_delays_no_other_but_those_of_its_incident() {
+    let receiver = Receiver::with([Behaviour::Answer(500, "", "")]);
+    let server = Server::with(&to(&receiver));
+    server.alert(json!({ "title": "Poison", "dedup_key": "p" }));
+    receiver.next();
+    wait_for_attempts(&server, 1);
+    server.alert(json!({ "dedup_key": "p", "status": "resolved" }));
+    server.alert(json!({ "title": "Other" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Other");
+    receiver.is_silent();
+    server.advance(MINUTE);
+    assert_eq!(told(&receiver).0, "incident.created");
+    assert_eq!(told(&receiver).0, "incident.resolved");
+}
+
+#[test]
+fn a_dead_channel_delays_neither_another_nor_ingest() {
+    let (dead, alive) = (Receiver::with(std::iter::repeat_n(Behaviour::Stall, 100)), Receiver::new());
+    let config = format!(
+        "{}{}[[routes]]\nchannels = ['dead', 'alive']\ndigest = '0s'\n[notify]\ntimeout = '5s'\n[limits]\nshutdown_timeout = '10ms'\n",
+        channel("dead", &dead),
+        channel("alive", &alive)
+    );
+    let server = Server::with(&config);
+    for index in 0..10 {
+        server.alert(json!({ "title": format!("{index}") }));
+        assert_eq!(told(&alive).1, format!("[SEV2] {index}"));
+    }
+    dead.next();
+}
+
+#[test]
+fn after_a_long_outage_there_is_one_summary_that_says_how_late_it_is() {
+    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Reset, 8));
+    let server = Server::with(&to(&receiver));
+    for index in 0..50 {
+        server.alert(json!({ "title": format!("Node {index}") }));
+        if index < 8 {
+            receiver.next();
+            wait_for(&server, &format!("id = {} AND attempts = 1", index + 1));
+        }
+    }
+    receiver.is_silent();
+    server.advance(3 * HOUR);
+    let mut counts = Vec::new();
+    while counts.iter().sum::<u64>() < 50 {
+        let body = receiver.next().json();
+        counts.push(body["data"]["count"].as_u64().unwrap());
+        assert_eq!(body["data"]["late"], "3 h");
+        assert!(body["data"]["text"].as_str().unwrap().ends_with("This comes 3 h late."), "{body}");
+    }
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 1, 1, 1, 1, 1, 1, 1, 42]);
+}
+
+#[test]
+fn what_is_owed_outlives_a_restart() {
+    let receiver = Receiver::with([Behaviour::Reset]);
+    let config = to(&receiver);
+    let full = format!("{}{}{}{config}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    let mut server = Server::with(&config);
+    server.alert(json!({ "title": "It" }));
+    let id = receiver.next().header("webhook-id").unwrap().to_owned();
+    wait_for_attempts(&server, 1);
+    server.restart(&full);
+    server.advance(MINUTE);
+    let again = receiver.next();
+    assert_eq!(again.header("webhook-id"), Some(id.as_str()));
+    assert_eq!(again.json()["data"]["title"], "[SEV2] It");
+}
+
+#[test]
+fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for (title, key) in [("Open", "a"), ("Resolved", "b"), ("Taken", "c")] {
+        server.alert(json!({ "title": title, "dedup_key": key }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {title}"));
+    }
+    server.acknowledge("INC-2026-003");
+    server.alert(json!({ "dedup_key": "b", "status": "resolved" }));
+    assert_eq!(told(&receiver).0, "incident.resolved");
+    for round in 1..=3 {
+        server.advance(15 * MINUTE - SECOND);
+        receiver.is_silent();
+        server.advance(SECOND);
+        assert_eq!(told(&receiver), pair("incident.unacknowledged", "[SEV2, not acknowledged] Open"));
+        let next = NOW_MS + (round + 1) * 15 * MINUTE;
+        wait_for(&server, &format!("standing = 0 AND reason = 4 AND try_at = {next}"));
+    }
+    server.acknowledge("INC-2026-001");
+    server.advance(HOUR);
+    wait_for(&server, "standing = 3 AND incident = 20260000000001");
+    receiver.is_silent();
+}
+
+#[test]
+fn quiet_hours_hold_all_but_what_breaks_through() {
+    let receiver = Receiver::new();
+    // It is 09:00 in Berlin.
+    let config = format!(
+        "{}quiet_hours = '08:30-10:00'\ntime_zone = 'Europe/Berlin'\nbreaks_through = ['SEV0']\n",
+        to(&receiver)
+    );
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "Small", "dedup_key": "s" }));
+    server.alert(json!({ "title": "Over by then", "dedup_key": "o" }));
+    server.alert(json!({ "title": "Large", "severity": "SEV0" }));
+    assert_eq!(told(&receiver).1, "[SEV0] Large");
+    server.alert(json!({ "dedup_key": "o", "status": "resolved" }));
+    server.advance(HOUR - SECOND);
+    receiver.is_silent();
+    server.advance(SECOND);
+    assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents: 1 SEV2, 1 resolved"));
+    server.alert(json!({ "title": "By day" }));
+    assert_eq!(told(&receiver).1, "[SEV2] By day");
+}
+
+#[test]
+fn another_configuration_takes_over_what_is_owed() {
+    let (first, second) = (Receiver::with([Behaviour::Reset]), Receiver::new());
+    let server = Server::with(&to(&first));
+    server.alert(json!({ "title": "It" }));
+    first.next();
+    wait_for_attempts(&server, 1);
+    let head = format!("{}{}{}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    server.reload(&format!("{head}{}", to(&second)));
+    server.advance(MINUTE);
+    assert_eq!(told(&second).1, "[SEV2] It", "the channel's new address");
+    server.reload(&head);
+    server.alert(json!({ "title": "Nobody is told" }));
+    server.reload(&format!("{head}{}", to(&first)));
+    first.then([OK]);
+    server.alert(json!({ "title": "Told" }));
+    assert_eq!(told(&first).1, "[SEV2] Told");
+    second.is_silent();
+}

@@ -15,16 +15,23 @@ pub struct Decoded {
     pub text: Vec<u8>,
     /// Where each byte begins in the original; one more for its end.
     origin: Vec<usize>,
+    /// It ends where it was cut: what is open there may have gone on.
+    pub cut: bool,
 }
 
 impl Decoded {
-    fn new(text: &[u8]) -> Self {
-        Self { text: text.to_vec(), origin: (0..=text.len()).collect() }
+    fn new(text: &[u8], cut: bool) -> Self {
+        Self { text: text.to_vec(), origin: (0..=text.len()).collect(), cut }
     }
 
     /// Where in the original `from..to` is.
     pub fn origin(&self, from: usize, to: usize) -> (usize, usize) {
         (self.origin[from], self.origin[to])
+    }
+
+    /// How much of the original a byte stands for: the deeper it is within strings, the more.
+    pub fn width(&self, at: usize) -> usize {
+        self.origin[at + 1] - self.origin[at]
     }
 
     /// The same once more decoded; `None`: there is nothing to decode.
@@ -45,19 +52,20 @@ impl Decoded {
             at += length;
         }
         origin.push(self.origin[at]);
-        changed.then_some(Self { text, origin })
+        changed.then_some(Self { text, origin, cut: self.cut })
     }
 }
 
 /// A text, and all that it can be decoded to. `None`: that is more than anybody means.
-pub fn all(text: &[u8]) -> Option<Vec<Decoded>> {
+pub fn all(text: &[u8], cut: bool) -> Option<Vec<Decoded>> {
     let mut seen = HashSet::from([text.to_vec()]);
-    let mut all = vec![Decoded::new(text)];
+    let mut all = vec![Decoded::new(text, cut)];
     let mut at = 0;
     while let Some(one) = all.get(at) {
         at += 1;
         let next = [one.decode(escape), one.decode(percent), one.decode(entity)];
-        for decoded in next.into_iter().flatten() {
+        let as_form = (at == 1 && is_form(text)).then(|| one.decode(form)).flatten();
+        for decoded in next.into_iter().chain([as_form]).flatten() {
             if seen.insert(decoded.text.clone()) {
                 all.push(decoded);
             }
@@ -127,6 +135,17 @@ fn percent(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((vec![u8::try_from(byte).ok()?], 3))
 }
 
+/// Whether a text is a form as a whole: elsewhere a `+` is a plus.
+fn is_form(text: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_graphic() && !b"\"<>{}".contains(byte);
+    text.contains(&b'=') && text.iter().all(fits)
+}
+
+/// `%XX` or a `+`, likewise.
+fn form(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    if text.first() == Some(&b'+') { Some((vec![b' '], 1)) } else { percent(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +153,7 @@ mod tests {
     #[test]
     fn what_is_found_in_a_decoded_text_is_found_in_the_original() {
         let text = br#"a=%5C%22\u0041\ud83d\ude00%22b"#;
-        let all = all(text).unwrap();
+        let all = all(text, false).unwrap();
         let meant: Vec<_> = all.iter().map(|one| String::from_utf8_lossy(&one.text).into_owned()).collect();
         assert!(meant.contains(&"a=\"A😀\"b".to_owned()), "{meant:?}");
         for one in &all {
@@ -146,7 +165,7 @@ mod tests {
     #[test]
     fn there_is_a_bound_to_it() {
         let text = format!("%{}22", "25".repeat(40));
-        assert!(all(text.as_bytes()).is_none());
-        assert_eq!(all(b"50 % of it and %zz").unwrap().len(), 1);
+        assert!(all(text.as_bytes(), false).is_none());
+        assert_eq!(all(b"50 % of it and %zz", false).unwrap().len(), 1);
     }
 }

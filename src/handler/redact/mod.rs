@@ -1,12 +1,17 @@
 //! What is kept of requests is without secrets: those of the configuration, and whatever is called like one, in whatever
-//! is sent: JSON, forms, URLs, text, one within another. Off the way of alerts: it reads every byte some times.
+//! is sent: JSON, YAML, XML, forms, URLs, text, one within another. Off the way of alerts: it reads every byte some times.
 //!
 //! Secrets are taken out where they stand. All else stays byte for byte as it was sent.
 
 mod decoded;
+mod login;
+mod markup;
 mod named;
+mod pairs;
+mod value;
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 
 use memchr::memmem;
 
@@ -31,12 +36,14 @@ type Span = (usize, usize, String);
 
 /// Takes the secrets out of a delivery, of whose body `body_bytes` are kept at most.
 pub fn redact(delivery: &mut Delivery, registry: &Registry, body_bytes: usize) {
-    let clean = |text: &str| clean(text, registry).map_or_else(|| REDACTED.to_owned(), Cow::into_owned);
+    let clean =
+        |text: &str| clean(text, registry, false).map_or_else(|| REDACTED.to_owned(), Cow::into_owned);
     let request = &mut delivery.request;
     let body = String::from_utf8_lossy(&request.body);
+    let cleaned = self::clean(&body, registry, request.cut);
     // What is no text is not there as it came, and would not be refused again as it was.
     request.cut |= matches!(body, Cow::Owned(_));
-    let (cleaned, whole) = match self::clean(&body, registry) {
+    let (cleaned, whole) = match cleaned {
         Some(cleaned) => (cleaned.into_owned(), true),
         None => (String::new(), false),
     };
@@ -66,14 +73,18 @@ pub fn at_most(text: &str, bytes: usize) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
-/// `text` without secrets. `None`: it is encoded so often that nobody can tell what is in it.
-fn clean<'t>(text: &'t str, registry: &Registry) -> Option<Cow<'t, str>> {
+/// `text`, which may end where it was `cut`, without secrets. `None`: it is encoded so often that nobody can tell what is
+/// in it.
+fn clean<'t>(text: &'t str, registry: &Registry, cut: bool) -> Option<Cow<'t, str>> {
     let mut spans = Vec::new();
     let mut lookups = MOST_LOOKUPS;
-    for meant in decoded::all(text.as_bytes())? {
+    for meant in decoded::all(text.as_bytes(), cut)? {
         find_signing_secrets(&meant, registry, &mut spans);
         find_words(&meant, registry, &mut lookups, &mut spans)?;
         named::find(&meant, text, &mut spans);
+        pairs::find(&meant, text, &mut spans);
+        markup::find(&meant, &mut spans);
+        login::find(&meant, &mut spans);
     }
     spans.sort_unstable();
     let mut out = String::new();
@@ -93,14 +104,27 @@ fn clean<'t>(text: &'t str, registry: &Registry) -> Option<Cow<'t, str>> {
     Some(out.into())
 }
 
-/// Signing secrets are known as they are, and may hold anything.
+/// Signing secrets are known as they are, and may hold anything: so one may be cut in its middle as well.
 fn find_signing_secrets(meant: &Decoded, registry: &Registry, spans: &mut Vec<Span>) {
+    let as_form = LazyCell::new(|| spaced(&meant.text));
     for secret in registry.integrations().iter().flat_map(|one| &one.protection.signing_secrets) {
-        if !secret.is_empty() {
-            let found = memmem::find_iter(&meant.text, secret.as_bytes());
-            spans.extend(found.map(|at| span(meant, at, at + secret.len())));
+        // A form writes a space as `+`.
+        let (text, secret): (&[u8], Cow<'_, [u8]>) = match secret.contains(' ') {
+            true => (&as_form, spaced(secret.as_bytes()).into()),
+            false => (&meant.text, secret.as_bytes().into()),
+        };
+        if secret.is_empty() {
+            continue;
         }
+        spans.extend(memmem::find_iter(text, &secret).map(|at| span(meant, at, at + secret.len())));
+        let begun =
+            (1..secret.len()).rev().filter(|_| meant.cut).find(|length| text.ends_with(&secret[..*length]));
+        spans.extend(begun.map(|length| span(meant, text.len() - length, text.len())));
     }
+}
+
+fn spaced(text: &[u8]) -> Vec<u8> {
+    text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect()
 }
 
 fn span(meant: &Decoded, from: usize, to: usize) -> Span {

@@ -201,7 +201,10 @@ impl Handler {
             incidents,
             proven,
             replays,
-            size: body.as_ref().map_or_else(|| announced(&head.headers), |body| body.len() as i64),
+            size: match &body {
+                Some(body) => body.len() as i64,
+                None => announced(&head.headers).unwrap_or(seen.read_bytes as i64),
+            },
             request,
         };
         self.ring.push(delivery, &live.config.registry, &limits);
@@ -321,9 +324,9 @@ fn lines(headers: &HeaderMap) -> String {
 }
 
 /// The bytes of a body that was not read, as its sender said.
-fn announced(headers: &HeaderMap) -> i64 {
+fn announced(headers: &HeaderMap) -> Option<i64> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+    length.and_then(|length| length.parse().ok())
 }
 
 /// A refusal's text, with everything that is wrong in it.

@@ -106,6 +106,8 @@ enum Who {
 pub struct Seen {
     /// Its position in the table of routes.
     pub route: Option<usize>,
+    /// Bytes of its body that were read, whatever became of them.
+    pub read_bytes: usize,
     who: Option<Who>,
     delivered: Delivered,
 }

@@ -23,7 +23,7 @@ pub struct Delivery {
     pub proven: bool,
     /// The delivery that this one sent again.
     pub replays: Option<i64>,
-    /// Bytes of its body, as far as that is known.
+    /// Bytes of its body, as announced or as far as it was read.
     pub size: i64,
     /// What was sent. Lists leave it empty.
     pub request: KeptRequest,

@@ -17,11 +17,16 @@ const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 /// How long that may take.
 const DISCARD: Duration = Duration::from_secs(2);
 
-/// Reads a body.
+/// Reads a body, and counts its bytes into `read_bytes` as they come.
 ///
 /// # Errors
 /// `payload_too_large`, as soon as that is known; `request_timeout`; `invalid_json` for a body that ends early.
-pub async fn read(body: &mut Incoming, limit_bytes: usize, timeout: Duration) -> Result<Bytes, Error> {
+pub async fn read(
+    body: &mut Incoming,
+    limit_bytes: usize,
+    timeout: Duration,
+    read_bytes: &mut usize,
+) -> Result<Bytes, Error> {
     let too_large = || {
         let message = format!("the body is larger than the limit of {limit_bytes} bytes");
         Error::new(Kind::PayloadTooLarge, message).with(Details::Limit(limit_bytes))
@@ -29,7 +34,11 @@ pub async fn read(body: &mut Incoming, limit_bytes: usize, timeout: Duration) ->
     if body.size_hint().lower() > limit_bytes as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(timeout, Limited::new(body, limit_bytes).collect()).await {
+    let counted = body.map_frame(|frame| {
+        *read_bytes += frame.data_ref().map_or(0, Bytes::len);
+        frame
+    });
+    match tokio::time::timeout(timeout, Limited::new(counted, limit_bytes).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => {
@@ -42,9 +51,9 @@ pub async fn read(body: &mut Incoming, limit_bytes: usize, timeout: Duration) ->
     }
 }
 
-/// Reads what is left of a refused body and throws it away, within bounds. Whether its end was reached: otherwise the
-/// connection cannot be used again.
-pub async fn discard(head: &Parts, body: &mut Incoming) -> bool {
+/// Reads what is left of a refused body and throws it away, within bounds; its bytes count into `read_bytes`. Whether
+/// its end was reached: otherwise the connection cannot be used again.
+pub async fn discard(head: &Parts, body: &mut Incoming, read_bytes: &mut usize) -> bool {
     // A client that waits for "100 Continue" has not sent anything, and need not.
     if body.is_end_stream() || head.headers.contains_key(EXPECT) {
         return body.is_end_stream();
@@ -52,7 +61,9 @@ pub async fn discard(head: &Parts, body: &mut Incoming) -> bool {
     let rest = async {
         let mut bytes = 0;
         while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            bytes += length;
+            *read_bytes += length;
             if bytes > DISCARD_BYTES {
                 return false;
             }

@@ -199,13 +199,17 @@ impl Server {
         let mut admitted = match self.handler.admit(head, &mut completion.seen) {
             Ok(admitted) => admitted,
             Err(error) => {
-                completion.body_left = !body::discard(head, &mut incoming).await;
+                completion.body_left =
+                    !body::discard(head, &mut incoming, &mut completion.seen.read_bytes).await;
                 return Err(error);
             }
         };
         let body = match admitted.body_limit {
             None => Ok(Bytes::new()),
-            Some(limit_bytes) => body::read(&mut incoming, limit_bytes, self.limits.body_timeout).await,
+            Some(limit_bytes) => {
+                let read_bytes = &mut completion.seen.read_bytes;
+                body::read(&mut incoming, limit_bytes, self.limits.body_timeout, read_bytes).await
+            }
         };
         match body {
             Ok(body) => {
@@ -215,7 +219,8 @@ impl Server {
             Err(error) => {
                 // What is too large is on its way; what is late or broken off would only be waited for in vain.
                 let on_its_way = error.kind == Kind::PayloadTooLarge;
-                completion.body_left = !(on_its_way && body::discard(head, &mut incoming).await);
+                completion.body_left = !(on_its_way
+                    && body::discard(head, &mut incoming, &mut completion.seen.read_bytes).await);
                 Err(error)
             }
         }

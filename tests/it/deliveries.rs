@@ -127,6 +127,24 @@ fn whatever_check_refuses_it_the_request_is_kept() {
 }
 
 #[test]
+fn a_body_that_announced_no_length_has_the_size_that_was_read() {
+    let server =
+        Server::with("rate_per_minute = 6\n[limits]\ncustom_body_bytes = 2000\nbody_timeout = '50ms'");
+    let head = format!("POST {WEBHOOK} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = |bytes: usize| format!("{bytes:x}\r\n{}\r\n", "x".repeat(bytes));
+    let ended = |chunks: &[usize]| chunks.iter().map(|bytes| chunk(*bytes)).collect::<String>() + "0\r\n\r\n";
+    for (chunks, status) in
+        [(ended(&[1500, 1500, 700]), 413), (ended(&[2001]), 413), (ended(&[10]), 400), (chunk(30), 408)]
+    {
+        let mut connection = Connection::open(server.addr()).unwrap();
+        connection.write((head.clone() + &chunks).as_bytes()).unwrap();
+        assert_eq!(connection.read(false).unwrap().status, status);
+    }
+    let sizes: Vec<_> = list(&server, "").iter().map(|one| one["size_bytes"].as_u64().unwrap()).collect();
+    assert_eq!(sizes, [30, 10, 2001, 3700]);
+}
+
+#[test]
 fn what_has_no_key_and_what_is_a_dry_run_leaves_no_trace() {
     let server = Server::new();
     server.post_to("/webhooks/HUSH-prod-key-0002", alert(json!({})));

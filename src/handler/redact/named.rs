@@ -1,8 +1,10 @@
 //! What is a secret by its name: which names those are, and where they stand before a value: `password=…`, `"token": …`.
 
-use super::Span;
+use memchr::memmem;
+
 use super::decoded::Decoded;
-use super::value::{Name, Value};
+use super::value::{Name, Value, digest_length};
+use super::{Span, span};
 
 /// What names of secrets end with, in lower case and without what divides their words.
 const SECRET_NAMES: [&str; 20] = [
@@ -78,6 +80,15 @@ pub fn find(meant: &Decoded, original: &str, spans: &mut Vec<Span>) {
         {
             spans.push(value.span(meant, original, end));
             at = value.to.max(end);
+            continue;
+        }
+        // Whatever is said before it.
+        if text[at..end].eq_ignore_ascii_case(b"digest")
+            && let Some(length) = digest_length(&text[at..])
+            && memmem::find(&text[end..at + length], b"response=").is_some()
+        {
+            spans.push(span(meant, end + 1, at + length));
+            at += length;
             continue;
         }
         at = end.max(at + 1);

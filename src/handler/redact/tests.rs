@@ -332,6 +332,7 @@ fn passwords_of_urls_may_hold_what_has_a_meaning_there() {
 fn values_may_be_blocks_or_in_brackets_behind_other_dividers() {
     check(&[
         ("password: |\n  a\n\n  b: c\nd: e\n", "password: |\n  [redacted]\nd: e\n"),
+        ("token: !!binary |\n  a\n  b\n", "token: !!binary |\n  [redacted]\n"),
         ("- token: >-\r\n    a \"b\"\r\n  user: c\r\n", "- token: >-\r\n    [redacted]\r\n  user: c\r\n"),
         ("  \"token\": |2\n    a\n  user: c", "  \"token\": |2\n    [redacted]\n  user: c"),
         (
@@ -359,6 +360,7 @@ fn a_digest_is_all_of_its_parameters() {
             r#"Authorization: Digest username="u, v", qop=auth, response="0a" b"#,
             "Authorization: [redacted] b",
         ),
+        (r#"was: Digest a="u", response="0a"; b"#, r#"was: Digest [redacted]; b"#),
         (
             r#"{"m":"Proxy-Authorization: Digest username=\"u\", response=\"0a\"","n":1}"#,
             r#"{"m":"Proxy-Authorization: [redacted]","n":1}"#,
@@ -427,6 +429,9 @@ fn the_largest_body_is_read_in_time_whatever_is_in_it() {
         "://u:",
         "'://u:p@",
         "api key ",
+        "digest a=\"",
+        "digest a=1,",
+        "token: !!b |",
         "authorization: digest a=\"",
     ] {
         let body = text.repeat(256 * 1024 / text.len());

@@ -172,7 +172,7 @@ fn bracketed_length(text: &[u8]) -> usize {
 }
 
 /// The length of a Digest authorization (RFC 7616): its parameters have quotes and commas.
-fn digest_length(text: &[u8]) -> Option<usize> {
+pub fn digest_length(text: &[u8]) -> Option<usize> {
     let spaces = |at: usize| text[at..].iter().take_while(|byte| b" \t".contains(byte)).count();
     text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case(b"digest "))?;
     let (mut at, mut end) = (7, None);
@@ -224,15 +224,27 @@ fn bare_length(text: &[u8], divider: u8, quoted: bool) -> usize {
 /// Whether a text begins with the head of a block of YAML. The end of its line may be written as an escape: it is one
 /// where the text is read without.
 fn begins_block(text: &[u8]) -> bool {
+    let text = untagged(text);
     let head = text.iter().take_while(|byte| b"|>+-0123456789 \t".contains(byte)).count();
     text.first().is_some_and(|byte| b"|>".contains(byte))
         && text.get(head).is_none_or(|byte| b"\r\n\\%&".contains(byte))
+}
+
+/// What is behind a tag or an anchor of YAML: `!!binary |`.
+fn untagged(text: &[u8]) -> &[u8] {
+    match text.first() {
+        Some(b'!' | b'&') => {
+            text.iter().position(u8::is_ascii_whitespace).map_or(text, |end| text[end..].trim_ascii_start())
+        }
+        _ => text,
+    }
 }
 
 /// A block of YAML: lines behind a `|` or `>` at `at` that are further in than their name.
 fn block(meant: &Decoded, name: &Name, at: usize) -> Option<(usize, usize)> {
     let text = &meant.text[..name.limit];
     let count = |at: usize, of: &[u8]| text[at..].iter().take_while(|byte| of.contains(byte)).count();
+    let at = text.len() - untagged(&text[at..]).len();
     let mut line = at + count(at, b"|>+-0123456789");
     line += count(line, b" \t");
     line += match &text[line..] {

@@ -3,17 +3,27 @@
 
 use std::collections::VecDeque;
 
+use memchr::{memchr, memchr2_iter};
+
 use super::Span;
 use super::decoded::Decoded;
 use super::named::{NAME_BYTES, is_name_of_secret, word_length};
 use super::value::{Divided, Name, Value, divided, string_length};
 
+/// What a value is called.
+const VALUE: &[u8] = b"value";
+
 /// Objects within one another that are looked at: each reads its value once more.
 const MOST_OPEN: usize = 64;
 
 pub fn find(meant: &Decoded, original: &str, spans: &mut Vec<Span>) {
-    find_in_braces(meant, original, spans);
-    find_in_lines(meant, original, spans);
+    // Most bodies have none, and need not be read byte by byte for it.
+    let is_value =
+        |at| meant.text[at..].get(..VALUE.len()).is_some_and(|word| word.eq_ignore_ascii_case(VALUE));
+    if memchr2_iter(b'v', b'V', &meant.text).any(is_value) {
+        find_in_braces(meant, original, spans);
+        find_in_lines(meant, original, spans);
+    }
 }
 
 /// What is known of an object, or of lines that are as far in.
@@ -31,7 +41,7 @@ impl Group {
     fn note(&mut self, text: &[u8], begin: usize, end: usize) -> Option<usize> {
         let word = &text[begin..end];
         let names = [&b"name"[..], b"key"].iter().any(|name| name.eq_ignore_ascii_case(word));
-        if !names && !word.eq_ignore_ascii_case(b"value") {
+        if !names && !word.eq_ignore_ascii_case(VALUE) {
             return None;
         }
         let Divided { at, .. } = divided(text, begin, end)?;
@@ -112,10 +122,11 @@ fn find_in_lines(meant: &Decoded, original: &str, spans: &mut Vec<Span>) {
     let mut open: Vec<Group> = Vec::new();
     let mut line = 0;
     while line < text.len() {
-        let end = memchr::memchr(b'\n', &text[line..]).map_or(text.len(), |length| line + length);
+        let end = memchr(b'\n', &text[line..]).map_or(text.len(), |length| line + length);
         // Where the end of a line is written as an escape, the first one begins with the string in which it stands.
         let width = if end < text.len() { meant.width(end) } else { 1 };
-        let quote = (line..end).rev().find(|at| width > 1 && text[*at] == b'"' && meant.width(*at) < width);
+        let opens = |at: &usize| text[*at] == b'"' && meant.width(*at) < width;
+        let quote = if width > 1 { (line..end).rev().find(opens) } else { None };
         let begin = quote.map_or(line, |quote| quote + 1);
         let indent = text[begin..end].iter().take_while(|byte| b" -".contains(byte)).count();
         let is_item = text[begin..begin + indent].contains(&b'-');

@@ -34,6 +34,8 @@ pub enum Route {
     Deliveries,
     Delivery,
     ReplayDelivery,
+    Channels,
+    Notifications,
     Healthz,
     Readyz,
     Metrics,
@@ -65,7 +67,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 56] = [
+pub const TABLE: [(&str, &str, Route); 58] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -103,6 +105,8 @@ pub const TABLE: [(&str, &str, Route); 56] = [
     ("GET", "/api/v1/integrations/{name}/deliveries", Route::Deliveries),
     ("GET", "/api/v1/integrations/{name}/deliveries/{delivery_id}", Route::Delivery),
     ("POST", "/api/v1/integrations/{name}/deliveries/{delivery_id}/replay", Route::ReplayDelivery),
+    ("GET", "/api/v1/channels", Route::Channels),
+    ("GET", "/api/v1/notifications", Route::Notifications),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Permalink),
     ("GET", "/healthz", Route::Healthz),

@@ -3,6 +3,7 @@
 mod cells;
 mod check;
 mod client;
+mod columns;
 mod deliveries;
 mod events;
 mod export;
@@ -10,6 +11,7 @@ mod filters;
 mod healthcheck;
 mod incidents;
 mod init;
+mod outbox;
 mod progress;
 mod send;
 mod serve;
@@ -50,6 +52,8 @@ enum Command {
     Incidents(incidents::Incidents),
     /// List what senders have sent, accepted and refused; show one, send one again
     Deliveries(deliveries::Deliveries),
+    /// List what people were told, and what they are owed
+    Outbox(outbox::Outbox),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
     Sources(sources::Sources),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
@@ -83,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Send(send) => send::run(config, send),
         Command::Incidents(incidents) => incidents::run(config, incidents),
         Command::Deliveries(deliveries) => deliveries::run(config, deliveries),
+        Command::Outbox(outbox) => outbox::run(config, outbox),
         Command::Sources(sources) => sources::run(config, sources),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),

@@ -9,6 +9,7 @@ mod gotify;
 mod incidents;
 mod keeping;
 mod list_query;
+mod notifications;
 mod ops;
 mod query;
 mod rate;
@@ -239,7 +240,9 @@ impl Handler {
             | Route::Export
             | Route::Integrations
             | Route::Deliveries
-            | Route::Delivery => {
+            | Route::Delivery
+            | Route::Channels
+            | Route::Notifications => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::Services | Route::Service => {
@@ -341,6 +344,8 @@ impl Handler {
             Route::Integrations => self.list_integrations(admitted, head).await,
             Route::Deliveries => self.list_deliveries(admitted, head).await,
             Route::Delivery => self.show_delivery(admitted).await,
+            Route::Channels => self.list_channels(admitted, head).await,
+            Route::Notifications => self.list_notifications(head).await,
             Route::ReplayDelivery => self.replay(admitted, head, seen).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Admitted, Handler};
 use crate::error::Error;
-use crate::metrics;
+use crate::metrics::{self, Census};
 use crate::reply::Answer;
 
 /// How old the proof of a durable write may be.
@@ -35,9 +35,15 @@ impl Handler {
         Answer::ok(&json!({ "status": "ready" }))
     }
 
+    async fn count(&self, admitted: &Admitted) -> Result<Census, Error> {
+        let channels = admitted.live.config.routing.channels.clone();
+        let owing = self.store.owed_by(channels, self.now_ms()).await?;
+        Ok(Census { owing, ..self.store.census().await? })
+    }
+
     /// `GET /metrics`
     pub(super) async fn show_metrics(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
-        let census = self.store.census().await;
+        let census = self.count(admitted).await;
         if let Err(error) = &census {
             tracing::warn!(
                 cause = error.cause().map(tracing::field::display),
@@ -46,7 +52,8 @@ impl Handler {
         }
         let services = admitted.live.config.registry.services();
         let services = services.iter().map(|service| service.id.as_str()).collect();
-        let text = self.metrics.render(census.as_ref().ok(), &services).map_err(Error::internal)?;
+        let text =
+            self.metrics.render(census.as_ref().ok(), &services, self.now_ms()).map_err(Error::internal)?;
         let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let modern = accepted.into_iter().any(|types| types.contains("application/openmetrics-text"));
         Ok(match modern {

@@ -17,7 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::model::{Outcome, Severity, Status};
+use crate::model::{Outcome, Owing, Severity, Status};
 pub use notify::{NotifyMetrics, Told};
 pub use requests::RequestMetrics;
 pub use writer::WriterMetrics;
@@ -48,6 +48,8 @@ pub struct Metrics {
 pub struct Census {
     /// Incidents that are not closed: how many there are of each severity, status and service.
     pub not_closed: Vec<(Severity, Status, String, i64)>,
+    /// What each channel owes.
+    pub owing: Vec<Owing>,
     /// Bytes of the store's file.
     pub database_bytes: u64,
     /// Bytes of its write-ahead log.
@@ -82,7 +84,12 @@ impl Metrics {
     ///
     /// # Errors
     /// Only for a bug.
-    pub fn render(&self, census: Option<&Census>, services: &HashSet<&str>) -> Result<String, fmt::Error> {
+    pub fn render(
+        &self,
+        census: Option<&Census>,
+        services: &HashSet<&str>,
+        now_ms: i64,
+    ) -> Result<String, fmt::Error> {
         let mut now = Registry::with_prefix(PREFIX);
         let age = ConstGauge::new(self.writer.oldest_job_age().as_secs_f64());
         let help = "Age of the oldest request that the writer has taken and not answered; 0 if there is none";
@@ -91,6 +98,7 @@ impl Metrics {
         now.register("store_readable", "Whether the store could be read for this", readable);
         if let Some(census) = census {
             register_census(&mut now, census, services);
+            notify::register_owing(&mut now, &census.owing, now_ms);
         }
         if let Some(bytes) = resident_bytes() {
             let help = "Memory that the process has in RAM";

@@ -22,7 +22,7 @@ pub use fields::{Fields, TextRule, Warning};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use native::{NativeAlert, Services};
 pub use notification::{
-    Answer, Held, Message, Notification, Owed, Part, Reason, Standing, TRIED_AT_ONCE, choose,
+    Answer, Held, Message, MessageId, Notification, Owed, Owing, Part, Reason, Standing, choose,
 };
 pub use number::Number;
 pub use overview::{Buckets, Loud, NoisyKey, Overview, Recorded, Tally, Took};

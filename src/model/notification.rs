@@ -1,11 +1,13 @@
 //! What people are owed: why they are told, when, and in which message.
 
+use std::fmt;
+
 use super::{Incident, Number};
 
 /// Messages of one channel that were tried and are owed still, at a time. What comes later waits behind them, so that a
 /// channel that comes back after a day is not flooded with what was tried meanwhile; a single message that its receiver
 /// never takes delays nothing.
-pub const TRIED_AT_ONCE: usize = 8;
+const TRIED_AT_ONCE: usize = 8;
 
 /// Why people are told of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,8 +138,8 @@ impl Standing {
 pub struct Notification {
     /// Unique in the store; later ones have greater ones.
     pub id: i64,
-    /// The message that it went out in, if that was tried: several may share one.
-    pub message: Option<i64>,
+    /// What receivers know the message by that it went out in, if that was tried: several may share one.
+    pub message: Option<MessageId>,
     /// The channel's name.
     pub channel: String,
     /// `None`: it stands for `count` that there was no room for.
@@ -164,6 +166,14 @@ pub struct Notification {
     pub answer: Option<String>,
 }
 
+impl Notification {
+    /// Where in a timeline it belongs: when it was told, or last tried; until then, when it was owed.
+    #[must_use]
+    pub fn shown_at(&self) -> i64 {
+        self.tried_at.unwrap_or(self.at)
+    }
+}
+
 /// A notification of one channel that is owed, as far as choosing the next message concerns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of a notification")]
@@ -186,13 +196,38 @@ impl Owed {
     }
 }
 
+/// What receivers know a message by: the same at every attempt, and never that of another message, also when the store
+/// was made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageId {
+    /// Its first notification.
+    pub first: i64,
+    /// When that was owed.
+    pub at: i64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "msg_{:x}_{}", self.at, self.first)
+    }
+}
+
+/// What a channel owes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owing {
+    /// The channel's name.
+    pub channel: String,
+    /// Notifications, those included that there was no room for.
+    pub owed: i64,
+    /// When the first of them was to be told, in milliseconds since the epoch; `None`: none is due.
+    pub oldest_due_at: Option<i64>,
+}
+
 /// What goes out at once, to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The same at every attempt, and never that of another message.
-    pub id: i64,
-    /// When the first of what it tells of happened.
-    pub at: i64,
+    /// What receivers know it by.
+    pub id: MessageId,
     /// When it was to be told.
     pub due_at: i64,
     /// Why that is not the same.

@@ -152,7 +152,6 @@ impl Notifier {
         let Some(setup) = self.setup.borrow().clone() else { return Ok(None) };
         let Some(channel) = setup.channel(&channel.name) else { return Ok(None) };
         let answer = self.attempt(&setup, channel, &message).await;
-        self.log(channel, &message, &answer);
         let told = match answer {
             Answer::Taken(_) => Told::Taken,
             Answer::Later(..) => Told::Failed,
@@ -161,9 +160,10 @@ impl Notifier {
         self.metrics.attempted(&channel.name, told);
         // Nothing else goes out before this is on disk: a disk that is full must not make one message a hundred.
         loop {
-            let (channel, answer) = (channel.name.clone(), answer.clone());
-            let Err(error) = self.store.attempted(Attempted { channel, message: message.id, answer }).await
-            else {
+            let (name, tried) = (channel.name.clone(), answer.clone());
+            let attempted = Attempted { channel: name, message: message.id.first, answer: tried };
+            let Err(error) = self.store.attempted(attempted).await else {
+                self.log(channel, &message, &answer);
                 return Ok(None);
             };
             if self.setup.borrow().is_none() {
@@ -175,7 +175,7 @@ impl Notifier {
 
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
         let now_ms = self.clock.now_ms();
-        let id = setup.sender.id_of(message);
+        let id = message.id.to_string();
         let context = setup.sender.context(message, now_ms);
         let request = match context.and_then(|context| channel.render(&context, &id, now_ms / 1000)) {
             Ok(request) => request,
@@ -208,7 +208,7 @@ impl Notifier {
     }
 
     fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {
-        let (channel, id, attempts) = (&channel.name, message.id, message.attempts + 1);
+        let (channel, id, attempts) = (&channel.name, message.id.to_string(), message.attempts + 1);
         match answer {
             Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "told"),
             // Once for a message: the outbox has the rest.

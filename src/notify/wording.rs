@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::clock::{duration, rfc3339};
 use crate::handler::IncidentView;
-use crate::model::{Held, Incident, Message, Number, Part, Reason, ServiceName, Severity, Status};
+use crate::model::{Held, Incident, Message, MessageId, Number, Part, Reason, ServiceName, Severity, Status};
 
 /// How late a message may be without saying so.
 const ON_TIME_MS: i64 = 60_000;
@@ -66,13 +66,6 @@ struct Action {
 }
 
 impl Sender {
-    /// What receivers know a message by: the same at every attempt, and never that of another message, also when the
-    /// store was made anew.
-    #[must_use]
-    pub fn id_of(&self, message: &Message) -> String {
-        format!("msg_{:x}_{}", message.at, message.id)
-    }
-
     /// What templates may name.
     ///
     /// # Errors
@@ -103,8 +96,8 @@ impl Sender {
         }
         let context = Context {
             message: MessageContext {
-                id: self.id_of(message),
-                at: rfc3339(message.at),
+                id: message.id.to_string(),
+                at: rfc3339(message.id.at),
                 attempt: message.attempts + 1,
             },
             reason: single.map_or("summary", |part| part.reason.as_str()),
@@ -124,7 +117,7 @@ impl Sender {
             actions: Vec::new(),
             organization: &self.organization,
             key: single.map_or_else(
-                || format!("firebell-summary-{}", message.id),
+                || format!("firebell-summary-{}", message.id.first),
                 |part| part.incident.number.to_string(),
             ),
         };
@@ -236,5 +229,6 @@ pub fn sample(now_ms: i64) -> Message {
         closed_at: None,
     };
     let parts = vec![Part { incident, reason: Reason::Created }];
-    Message { id: 0, at: now_ms, due_at: now_ms, held: Held::No, attempts: 0, parts, incidents: 1 }
+    let id = MessageId { first: 0, at: now_ms };
+    Message { id, due_at: now_ms, held: Held::No, attempts: 0, parts, incidents: 1 }
 }

@@ -55,7 +55,7 @@ use job::{Done, Job};
 pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
-pub use notifications::{NotificationQuery, Owing};
+pub use notifications::NotificationQuery;
 pub use outbox::{Attempted, Take, Taken};
 pub use session::SessionChange;
 pub use tx::Names;

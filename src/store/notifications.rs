@@ -7,7 +7,7 @@ use super::Store;
 use super::job::{Done, Job};
 use super::outbox::{Attempted, Take, Taken};
 use crate::error::Error;
-use crate::model::{Notification, Number, Standing};
+use crate::model::{MessageId, Notification, Number, Owing, Standing};
 
 /// Which notifications somebody wants to see; what is `None` asks for nothing.
 #[derive(Clone, Debug, Default)]
@@ -22,15 +22,6 @@ pub struct NotificationQuery {
     pub offset: usize,
     /// How many at the most.
     pub limit: usize,
-}
-
-/// What a channel owes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owing {
-    /// Notifications.
-    pub owed: i64,
-    /// When the first of them was to be told; `None`: nothing is due.
-    pub oldest_due_at: Option<i64>,
 }
 
 impl Store {
@@ -98,7 +89,7 @@ fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<
     let total = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get(0))?;
     let sql = format!(
         "SELECT outbox.id, message, channel.name, incident, reason, count, at, due_at, held, standing, attempts, tried_at,
-             try_at, answer {from} ORDER BY outbox.id DESC LIMIT {} OFFSET {}",
+             try_at, answer, (SELECT first.at FROM outbox AS first WHERE first.id = outbox.message) {from} ORDER BY outbox.id DESC LIMIT {} OFFSET {}",
         query.limit, query.offset
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -107,9 +98,10 @@ fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<
 }
 
 fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
+    let first: Option<i64> = row.get(1)?;
     Ok(Notification {
         id: row.get(0)?,
-        message: row.get(1)?,
+        message: first.zip(row.get(14)?).map(|(first, at)| MessageId { first, at }),
         channel: row.get(2)?,
         incident: row.get::<_, Option<i64>>(3)?.map(Number::from_row_id),
         reason: row.get(4)?,
@@ -128,6 +120,8 @@ fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
 fn owing(connection: &Connection, channel: &str, now_ms: i64) -> rusqlite::Result<Owing> {
     let sql = "SELECT coalesce(sum(count), 0), min(CASE WHEN due_at <= ?2 THEN due_at END) FROM outbox
                WHERE channel = (SELECT id FROM channel WHERE name = ?1) AND standing = 0";
-    let owing = |row: &Row<'_>| Ok(Owing { owed: row.get(0)?, oldest_due_at: row.get(1)? });
+    let owing = |row: &Row<'_>| {
+        Ok(Owing { channel: channel.to_owned(), owed: row.get(0)?, oldest_due_at: row.get(1)? })
+    };
     connection.prepare_cached(sql)?.query_row(params![channel, now_ms], owing)
 }

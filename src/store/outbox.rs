@@ -9,7 +9,9 @@ use super::job::Done;
 use super::read;
 use super::tx::{Failure, Tx};
 use crate::config::NotifyLimits;
-use crate::model::{Answer, Held, Incident, Message, Number, Owed, Part, Reason, Severity, Standing, choose};
+use crate::model::{
+    Answer, Held, Incident, Message, MessageId, Number, Owed, Part, Reason, Severity, Standing, choose,
+};
 use crate::routing::{Due, Routing, Subject, Windows};
 
 /// Incidents that a message tells of by name.
@@ -259,7 +261,8 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Me
             None => told.push((incident, reason)),
         }
     }
-    let sql = "SELECT sum(count), min(at), min(due_at) FROM outbox INDEXED BY outbox_owed
+    // Its first notification is the one that it is called by.
+    let sql = "SELECT sum(count), max(CASE WHEN id = ?2 THEN at END), min(due_at) FROM outbox INDEXED BY outbox_owed
                WHERE channel = ?1 AND standing = 0 AND message = ?2";
     let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?));
     let (count, at, due_at) = tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
@@ -280,7 +283,8 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Me
     }
     let held = chosen.iter().map(|one| one.held).find(|held| *held != Held::No).unwrap_or(Held::No);
     let attempts = chosen.first().map_or(0, |one| one.attempts);
-    Ok(Message { id, at, due_at, held, attempts, parts, incidents })
+    let id = MessageId { first: id, at };
+    Ok(Message { id, due_at, held, attempts, parts, incidents })
 }
 
 /// Writes down what came of an attempt. Where people were reminded, the next reminder is written with it.

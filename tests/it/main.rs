@@ -51,6 +51,8 @@ mod pages;
 mod presets;
 mod protocol;
 mod rates;
+#[path = "../support/receiver.rs"]
+#[allow(dead_code, reason = "shared with other test binaries")]
 mod receiver;
 mod registry;
 mod reload;

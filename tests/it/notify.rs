@@ -402,3 +402,75 @@ fn another_configuration_takes_over_what_is_owed() {
     assert_eq!(told(&first).1, "[SEV2] Told");
     second.is_silent();
 }
+
+#[test]
+fn the_api_the_page_and_the_metrics_say_who_was_told_what() {
+    let receiver = Receiver::with([Behaviour::Answer(503, "", "busy")]);
+    let server = Server::with(&to(&receiver));
+    let list = |query: &str| server.get(&format!("/api/v1/notifications?{query}")).data();
+    assert_eq!(list("")["total"], 0);
+    server.alert(json!({ "title": "It", "dedup_key": "k" }));
+    let id = receiver.next().header("webhook-id").unwrap().to_owned();
+    wait_for_attempts(&server, 1);
+    let owed = list("state=owed")["items"][0].clone();
+    for (field, value) in [
+        ("message_id", json!(id)),
+        ("channel", json!("hook")),
+        ("incident_number", json!("INC-2026-001")),
+        ("reason", json!("created")),
+        ("at", json!(NOW)),
+        ("due_at", json!(NOW)),
+        ("held", Value::Null),
+        ("attempts", json!(1)),
+        ("tried_at", json!(NOW)),
+        ("answer", json!("503 Service Unavailable: busy")),
+    ] {
+        assert_eq!(owed[field], value, "{field}");
+    }
+    assert!(owed["next_try_at"].as_str().unwrap() > NOW);
+    let channels = server.get("/api/v1/channels").data();
+    let hook = json!({ "name": "hook", "kind": "webhook", "owed": 1, "oldest_due_at": NOW });
+    assert_eq!(channels["items"], json!([hook]));
+    server.advance(MINUTE);
+    receiver.next();
+    wait_for(&server, "standing = 1");
+    let metrics = server.get("/metrics").text;
+    for line in [
+        "firebell_notification_attempts_total{channel=\"hook\",result=\"failed\"} 1",
+        "firebell_notification_attempts_total{channel=\"hook\",result=\"taken\"} 1",
+        "firebell_notifications_owed{channel=\"hook\"} 0",
+        "firebell_notifications_oldest_due_age_seconds{channel=\"hook\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let told = list("incident=INC-2026-001&channel=hook&state=told");
+    assert_eq!((&told["total"], &told["items"][0]["answer"]), (&json!(1), &json!("200 OK")));
+    assert_eq!(told["items"][0]["next_try_at"], Value::Null);
+    assert_eq!(list("incident=INC-2026-002")["total"], 0);
+    for wrong in ["state=gone", "incident=1", "limit=0"] {
+        assert_eq!(server.get(&format!("/api/v1/notifications?{wrong}")).status, 400, "{wrong}");
+    }
+    let page = server.send("GET", "/incidents/INC-2026-001", &[("Accept", "text/html")], b"").text;
+    assert!(page.contains("hook was told that it was created</p>"), "{page}");
+    assert!(page.contains("200 OK, 2 attempts"), "{page}");
+}
+
+#[test]
+fn what_is_done_with_is_forgotten_in_its_bounds() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}[notify]\nkeep = 3\nmax_age = '1h'\n", to(&receiver)));
+    for index in 0..5 {
+        server.alert(json!({ "title": format!("{index}") }));
+        receiver.next();
+        wait_for(&server, &format!("id = {} AND standing = 1", index + 1));
+    }
+    let ids = || {
+        let items = server.get("/api/v1/notifications").data()["items"].clone();
+        items.as_array().unwrap().iter().map(|one| one["id"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    server.upkeep();
+    assert_eq!(ids(), [5, 4, 3]);
+    server.advance(HOUR);
+    server.upkeep();
+    assert_eq!(ids(), [0; 0]);
+}

@@ -25,7 +25,11 @@ mod kill;
 mod layers;
 mod limits;
 mod moved;
+mod outbox;
 mod readme;
+#[path = "../support/receiver.rs"]
+#[allow(dead_code, reason = "shared with the other test binary")]
+mod receiver;
 mod reload;
 mod requests;
 mod scripted;

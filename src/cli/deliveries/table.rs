@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::cli::cells::{clean, fit, pad, width, wrap};
+use crate::cli::cells::wrap;
+use crate::cli::columns::Columns;
 use crate::cli::incidents::time;
 
 /// A delivery, as far as people are shown it; one that is asked for by its id has what was sent.
@@ -36,11 +37,12 @@ struct Refusal {
     message: String,
 }
 
-/// The heads of the columns; the last one has what is left.
-const HEADS: [&str; 6] = ["ID", "TIME", "INTEGRATION", "STATUS", "BYTES", "RESULT"];
-/// Columns that give way in a narrow window, one after the other, and how many cells the result is worth.
-const GIVE_WAY: [usize; 4] = [4, 1, 2, 3];
-const RESULT_CELLS: usize = 24;
+const COLUMNS: Columns<6> = Columns {
+    heads: ["ID", "TIME", "INTEGRATION", "STATUS", "BYTES", "RESULT"],
+    numbers: &[0, 4],
+    give_way: &[4, 1, 2, 3],
+    last: 24,
+};
 
 /// The lines of the table in a window; without one (a pipe) nothing is cut.
 pub fn table(deliveries: &[Delivery], window: Option<usize>) -> Vec<String> {
@@ -53,29 +55,8 @@ pub fn table(deliveries: &[Delivery], window: Option<usize>) -> Vec<String> {
             one.size_bytes.to_string(),
             result(one),
         ]
-        .map(|cell| clean(&cell))
     };
-    let rows: Vec<_> =
-        std::iter::once(HEADS.map(str::to_owned)).chain(deliveries.iter().map(cells)).collect();
-    let widest = |column: usize| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0);
-    let mut columns: Vec<_> = (0..5).map(|column| (column, widest(column))).collect();
-    let taken = |columns: &[(usize, usize)]| columns.iter().map(|(_, width)| width + 2).sum::<usize>();
-    let mut give_way = GIVE_WAY.iter();
-    while let Some(column) = window
-        .filter(|window| window.saturating_sub(taken(&columns)) < RESULT_CELLS.min(widest(5)))
-        .and_then(|_| give_way.next())
-    {
-        columns.retain(|(shown, _)| shown != column);
-    }
-    let room = window.map(|window| window.saturating_sub(taken(&columns)));
-    let line = |row: &[String; 6]| {
-        let cells =
-            columns.iter().map(|(column, width)| pad(&row[*column], *width, matches!(column, 0 | 4)) + "  ");
-        let line =
-            cells.collect::<String>() + &room.map_or_else(|| row[5].clone(), |room| fit(&row[5], room));
-        line.trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
+    COLUMNS.lines(deliveries.iter().map(cells), window)
 }
 
 /// What came of it, in a line.
@@ -112,6 +93,7 @@ pub fn shown(delivery: &Delivery, window: Option<usize>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::cells::width;
 
     fn deliveries() -> [Delivery; 2] {
         let refused = Delivery {

@@ -13,9 +13,10 @@ use super::template::value;
 use super::time::{Moment, duration};
 use super::timeline::{Line, plain};
 use crate::error::Error;
-use crate::model::{Incident, Severity, Status, is_web_url};
+use crate::model::{Entry, Incident, Notification, Severity, Status, is_web_url};
 use crate::registry::Scope;
 use crate::reply::Page;
+use crate::store::NotificationQuery;
 
 /// Deliveries that are shown with an incident.
 const DELIVERIES: usize = 10;
@@ -70,6 +71,18 @@ impl Details {
     }
 }
 
+/// Entries, newest first, and among them what people were told meanwhile.
+fn timeline(entries: Vec<Entry>, told: &[Notification], newest: bool, now_ms: i64) -> Vec<Line> {
+    let until = if newest { i64::MAX } else { entries.first().map_or(i64::MIN, |entry| entry.last_at) };
+    let since = entries.last().map_or(i64::MAX, |entry| entry.at);
+    let told = told.iter().filter(|one| (since..=until).contains(&one.shown_at()));
+    let mut lines: Vec<_> = told.map(|one| (one.shown_at(), Line::told(one, now_ms))).collect();
+    // What was told at the same moment came after it; the sort keeps that order.
+    lines.extend(entries.into_iter().map(|entry| (entry.last_at, Line::new(entry, now_ms))));
+    lines.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
 impl Handler {
     /// `GET /incidents/{number}`; `problem` is that of what was to be done with it.
     pub(super) async fn incident_page(
@@ -95,6 +108,9 @@ impl Handler {
             }
             None => Vec::new(),
         };
+        let query =
+            NotificationQuery { incident: Some(number), limit: PER_PAGE, ..NotificationQuery::default() };
+        let (told, _) = self.store.notifications(query).await?;
         let details = Details::new(&incident, now_ms);
         let status = problem.as_ref().map_or(200, |problem| problem.kind.status());
         let title = format!("{number} {}", incident.title);
@@ -103,9 +119,7 @@ impl Handler {
             incident => value(Row::new(incident, now_ms)),
             details => value(details),
             severities => Severity::ALL.map(Severity::as_str),
-            timeline => value(
-                entries.into_iter().map(|entry| Line::new(entry, now_ms)).collect::<Vec<_>>()
-            ),
+            timeline => value(timeline(entries, &told, offset == 0, now_ms)),
             older => (shown < usize::try_from(entries_total).unwrap_or(0)).then_some(shown),
             newer => (offset > 0).then(|| offset.saturating_sub(PER_PAGE)),
             deliveries => value(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::time::Moment;
-use crate::model::{Entry, EntryKind};
+use crate::model::{Entry, EntryKind, Notification, Reason, Standing};
 
 /// A field that changed, with its values as they are read.
 #[derive(Serialize)]
@@ -43,8 +43,9 @@ pub struct Line {
     at: Moment,
     /// When the last of several was.
     until: Option<Moment>,
-    kind: EntryKind,
-    actor: String,
+    kind: &'static str,
+    /// Who did it; `None`: Firebell, by itself.
+    actor: Option<String>,
     /// What happened, without who did it.
     what: String,
     changes: Vec<Step>,
@@ -59,12 +60,48 @@ impl Line {
         Self {
             at: Moment::new(entry.at, now_ms),
             until: several.then(|| Moment::new(entry.last_at, now_ms)),
-            kind: entry.kind,
+            kind: "entry",
             what: what(entry.kind, entry.count),
-            actor: entry.actor.strip_prefix("integration:").unwrap_or(&entry.actor).to_owned(),
+            actor: Some(entry.actor.strip_prefix("integration:").unwrap_or(&entry.actor).to_owned()),
             changes: changes.into_iter().map(Step::from).collect(),
             message: entry.message,
         }
+    }
+
+    /// What somebody was told, or is owed, as it is read at `now_ms`.
+    pub fn told(one: &Notification, now_ms: i64) -> Self {
+        let (kind, what) = match one.standing {
+            Standing::Told => ("told", format!("{} was told that it {}", one.channel, happened(one.reason))),
+            Standing::Owed => {
+                ("owed", format!("{} is yet to be told that it {}", one.channel, happened(one.reason)))
+            }
+            Standing::GivenUp => {
+                ("given-up", format!("{} was not told that it {}", one.channel, happened(one.reason)))
+            }
+            Standing::Moot => ("moot", format!("{} needed no reminder", one.channel)),
+        };
+        let held = one.held.as_str().map(|held| format!("held by {}", held.replace('_', " ")));
+        let attempts = (one.attempts > 1).then(|| format!("{} attempts", one.attempts));
+        let detail: Vec<_> = [one.answer.clone(), attempts, held].into_iter().flatten().collect();
+        Self {
+            at: Moment::new(one.shown_at(), now_ms),
+            until: None,
+            kind,
+            what,
+            actor: None,
+            changes: Vec::new(),
+            message: (!detail.is_empty()).then(|| detail.join(", ")),
+        }
+    }
+}
+
+fn happened(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Created => "was created",
+        Reason::Raised => "became more severe",
+        Reason::Reopened => "was re-opened",
+        Reason::Resolved => "was resolved",
+        Reason::Unacknowledged => "is not acknowledged",
     }
 }
 

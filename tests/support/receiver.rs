@@ -98,6 +98,11 @@ impl Receiver {
         self.requests.recv_timeout(PATIENCE).expect("nothing came")
     }
 
+    /// What has come by now.
+    pub fn all(&self) -> Vec<Request> {
+        self.requests.try_iter().collect()
+    }
+
     /// That nothing has come. What is sent after a message of another channel must have come by then.
     #[track_caller]
     pub fn is_silent(&self) {

@@ -1,0 +1,168 @@
+//! `firebell outbox`: whom people were told by, of what, when, and what came of it; and what is owed.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::client::{Client, Target, read};
+use super::columns::Columns;
+use super::incidents::time;
+use super::{Outcome, text};
+use crate::registry::Scope;
+
+#[derive(Debug, Args)]
+pub struct Outbox {
+    /// Only what concerns this incident
+    incident: Option<String>,
+    /// Only by this channel
+    #[arg(long)]
+    channel: Option<String>,
+    /// Only what is in this state
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// How many at most, up to 100
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
+    limit: u8,
+    /// Print the answer's data as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum State {
+    /// Yet to be told
+    Owed,
+    /// Taken by the receiver
+    Told,
+    /// Tried for too long, or refused for good
+    GivenUp,
+    /// A reminder that nobody needed any more
+    Moot,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Page {
+    items: Vec<Box<RawValue>>,
+    total: u64,
+    has_more: bool,
+}
+
+/// A notification, as far as people are shown it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Notification {
+    id: u64,
+    at: String,
+    channel: String,
+    incident_number: Option<String>,
+    reason: String,
+    count: u64,
+    state: String,
+    held: Option<String>,
+    attempts: u64,
+    next_try_at: Option<String>,
+    answer: Option<String>,
+}
+
+const COLUMNS: Columns<7> = Columns {
+    heads: ["ID", "TIME", "CHANNEL", "INCIDENT", "REASON", "STATE", "ANSWER"],
+    numbers: &[0],
+    give_way: &[0, 1, 4, 2],
+    last: 24,
+};
+
+pub fn run(config: Option<&Path>, outbox: &Outbox) -> Outcome {
+    let (client, _) = Client::new(config, &outbox.target, Some(Scope::IncidentsRead))?;
+    let mut query = form_urlencoded::Serializer::new(format!("limit={}", outbox.limit));
+    for (name, value) in [("incident", &outbox.incident), ("channel", &outbox.channel)] {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    if let Some(state) = outbox.state.and_then(|state| state.to_possible_value()) {
+        query.append_pair("state", state.get_name());
+    }
+    let data = client.get(&format!("/api/v1/notifications?{}", query.finish()))?;
+    if outbox.json {
+        text::say(data.json());
+        return Ok(());
+    }
+    let page: Page = data.read()?;
+    if page.items.is_empty() {
+        text::say("nobody was told anything, and nothing is owed");
+        return Ok(());
+    }
+    let notifications = page.items.iter().map(|item| read(item)).collect::<Result<Vec<Notification>, _>>()?;
+    for line in COLUMNS.lines(notifications.iter().map(cells), text::width()) {
+        text::say(&line);
+    }
+    if page.has_more {
+        text::complain(&format!("{} of {} shown; --limit shows more", notifications.len(), page.total));
+    }
+    Ok(())
+}
+
+fn cells(one: &Notification) -> [String; 7] {
+    let incident = one.incident_number.clone().unwrap_or_else(|| format!("{} more", one.count));
+    let attempts = (one.attempts > 1).then(|| format!("{} attempts", one.attempts));
+    let held = one.held.as_ref().map(|held| format!("held: {}", held.replace('_', " ")));
+    let next = one.next_try_at.as_ref().map(|at| format!("next try {}", time(at)));
+    let answer: Vec<_> = [one.answer.clone(), attempts, held, next].into_iter().flatten().collect();
+    [
+        one.id.to_string(),
+        time(&one.at),
+        one.channel.clone(),
+        incident,
+        one.reason.clone(),
+        one.state.replace('_', " "),
+        answer.join(", "),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owed() -> Notification {
+        Notification {
+            id: 7,
+            at: "2026-11-23T08:00:00.123Z".into(),
+            channel: "phone".into(),
+            incident_number: Some("INC-2026-001".into()),
+            reason: "created".into(),
+            count: 1,
+            state: "owed".into(),
+            attempts: 2,
+            next_try_at: Some("2026-11-23T08:00:04.123Z".into()),
+            answer: Some("503 Service Unavailable".into()),
+            ..Notification::default()
+        }
+    }
+
+    #[test]
+    fn a_notification_is_a_line() {
+        let more = Notification {
+            id: 8,
+            incident_number: None,
+            count: 12,
+            state: "given_up".into(),
+            answer: None,
+            next_try_at: None,
+            ..owed()
+        };
+        let lines = COLUMNS.lines([owed(), more].iter().map(cells), None);
+        assert_eq!(
+            lines,
+            [
+                "ID  TIME                  CHANNEL  INCIDENT      REASON   STATE     ANSWER",
+                " 7  2026-11-23 08:00:00Z  phone    INC-2026-001  created  owed      503 Service Unavailable, 2 attempts, next try 2026-11-23 08:00:04Z",
+                " 8  2026-11-23 08:00:00Z  phone    12 more       created  given up  2 attempts",
+            ]
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! What people are owed: nothing of it is lost with the process, and everybody can see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::commands::Setup;
+use crate::harness::{CONFIG, Folder, KEY, alert};
+use crate::http::Connection;
+use crate::receiver::{Behaviour, Receiver, Request};
+
+const KILLS: usize = 6;
+
+/// How long everything that is owed may take to be told.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn config(receiver: &Receiver) -> String {
+    format!(
+        "{CONFIG}
+         [[channels]]
+         name = 'hook'
+         kind = 'webhook'
+         with = {{ url = '{}', secret = 'whsec_c2VjcmV0LW9mLXRoZS10ZXN0cw==' }}
+         [[routes]]
+         channels = ['hook']
+         digest = '0s'
+         [notify]
+         owed = 100000
+         timeout = '2s'",
+        receiver.url()
+    )
+}
+
+#[test]
+fn kills_under_load_lose_no_notification_and_repeat_them_under_the_same_id() {
+    // Some fail, so that kills meet what is tried again too.
+    let failures = (0..400).map(|index| match index % 40 {
+        7 => Behaviour::Answer(503, "", ""),
+        19 => Behaviour::Reset,
+        _ => crate::receiver::OK,
+    });
+    let receiver = Receiver::with(failures);
+    let folder = Folder::new(&config(&receiver));
+    let (mut acknowledged, mut told) = (BTreeSet::new(), Vec::new());
+    for round in 0..KILLS {
+        let server = folder.serve();
+        std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..8).map(|client| scope.spawn(move || post(server.addr, round, client))).collect();
+            // Not always the same, so that the kill comes at different moments of a delivery.
+            for _ in 0..10 + 7 * round {
+                told.push(receiver.next());
+            }
+            server.kill();
+            for client in clients {
+                acknowledged.extend(client.join().unwrap());
+            }
+        });
+    }
+    let server = folder.serve();
+    let begun = Instant::now();
+    while server.get("/api/v1/channels")["items"][0]["owed"] != 0 {
+        assert!(begun.elapsed() < PATIENCE, "{}", server.get("/api/v1/notifications?state=owed"));
+        told.extend(receiver.all());
+    }
+    told.extend(receiver.all());
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for request in &told {
+        let id = request.header("webhook-id").unwrap().to_owned();
+        ids.entry(number(request)).or_default().insert(id);
+    }
+    let lost: Vec<_> = acknowledged.iter().filter(|number| !ids.contains_key(*number)).collect();
+    assert!(lost.is_empty(), "{} of {}: {lost:?}", lost.len(), acknowledged.len());
+    for (number, ids) in &ids {
+        assert_eq!(ids.len(), 1, "{number} was told of under {ids:?}");
+    }
+    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
+    server.terminate();
+}
+
+/// Posts until the server is gone; the numbers of what it acknowledged.
+fn post(addr: std::net::SocketAddr, round: usize, client: usize) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let Ok(mut connection) = Connection::open(addr) else { return acknowledged };
+    for post in 0..40 {
+        let body = alert(&format!("{round}-{client}-{post}"));
+        let Ok(answer) = connection.try_send("POST", &format!("/webhooks/{KEY}"), &[], body.as_bytes())
+        else {
+            break;
+        };
+        acknowledged.push(answer.data()["incident_number"].as_str().unwrap().to_owned());
+    }
+    acknowledged
+}
+
+fn number(request: &Request) -> String {
+    request.json()["data"]["incidents"][0]["incident_number"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_outbox_says_whom_when_and_what_came_of_it() {
+    let receiver = Receiver::with([Behaviour::Answer(422, "", "what is this?")]);
+    let setup = Setup::new(&config(&receiver));
+    let server = &setup.server;
+    assert_eq!(setup.say(&["outbox"]), "nobody was told anything, and nothing is owed\n");
+    server.post(&alert("a"));
+    receiver.next();
+    server.wait_for("given up");
+    receiver.then([Behaviour::Answer(200, "", ""), Behaviour::Answer(500, "", "secret-of-the-tests")]);
+    server.post(&alert("b"));
+    receiver.next();
+    server.post(&alert("c"));
+    receiver.next();
+    server.wait_for("not told; it is tried again");
+    let list = setup.say(&["outbox"]);
+    let lines: Vec<_> = list.lines().collect();
+    assert_eq!(lines[0], "ID  TIME                  CHANNEL  INCIDENT      REASON   STATE     ANSWER");
+    let line = |at: usize, parts: &[&str]| {
+        assert!(parts.iter().all(|part| lines[at].contains(part)), "{list}");
+    };
+    line(
+        1,
+        &[
+            "  hook     INC-",
+            "  created  owed      500 Internal Server Error: secret-of-the-tests, next try 20",
+        ],
+    );
+    line(2, &["  hook     INC-", "  created  told      200 OK"]);
+    line(3, &["  hook     INC-", "  created  given up  422 Unprocessable Entity: what is this?"]);
+    let listed = setup.json(&["outbox", "--state", "given_up", "--json"]);
+    assert_eq!(listed, server.get("/api/v1/notifications?state=given_up&limit=20"));
+    assert_eq!((&listed["total"], &listed["items"][0]["attempts"]), (&json!(1), &json!(1)));
+    let number = listed["items"][0]["incident_number"].as_str().unwrap();
+    assert_eq!(setup.say(&["outbox", number]).lines().count(), 2);
+    assert_eq!(setup.json(&["outbox", "--channel", "hook", "--json"])["total"], 3);
+    assert_eq!(setup.json(&["outbox", "--channel", "nobody", "--json"])["total"], 0);
+    let wrong = setup.fail(&["outbox", "INC-1"]);
+    assert!(wrong.contains("must be a number such as INC-2026-001"), "{wrong}");
+    assert_eq!(setup.run(&["outbox", "--state", "lost"]).0, Some(2));
+    assert!(!server.said().contains("whsec_"), "{}", server.said());
+}

@@ -16,7 +16,8 @@ use crate::error::{Details, Error, Kind};
 use crate::hex;
 use crate::reply::Page;
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
+    ("shell.html", include_str!("web/shell.html")),
     ("frame.html", include_str!("web/frame.html")),
     ("parts.html", include_str!("web/parts.html")),
     ("incidents.html", include_str!("web/incidents.html")),

@@ -75,6 +75,63 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+for (const javaScriptEnabled of [true, false]) {
+  test(`what is refused can be put right where it was typed, ${javaScriptEnabled ? "with" : "without"} a script`, async () => {
+    const visitor = await Visitor.open(browser, server, { javaScriptEnabled, viewport: PHONE });
+    const number = await server.incident({ title: "refused", dedup_key: `refused-${javaScriptEnabled}` });
+    const page = await visitor.go(`/incidents/${number}`);
+    // A browser without limits of its own.
+    const free = () => page.evaluate(() => {
+      for (const field of document.querySelectorAll("[maxlength], [required]")) {
+        field.removeAttribute("maxlength");
+        field.removeAttribute("required");
+      }
+    });
+    const focused = (field) => field.evaluate((field) => field === document.activeElement);
+    const alert = page.getByRole("alert");
+    await free();
+    const long = `${"long ".repeat(2001)}end`;
+    await page.getByLabel("Comment").fill(long);
+    await page.getByRole("button", { name: "Comment" }).click();
+    await alert.waitFor();
+    assert.match(await alert.textContent(), /comment is 10008 characters; the limit is 10000/);
+    assert.equal(await page.getByLabel("Comment").inputValue(), long);
+    assert.ok(await focused(page.getByLabel("Comment")));
+    await audit(page);
+    await page.getByLabel("Comment").fill("shorter");
+    await page.getByRole("button", { name: "Comment" }).click();
+    await page.locator("#timeline").getByText("shorter").waitFor();
+    assert.equal(await alert.count(), 0);
+
+    await page.getByText("Edit", { exact: true }).click();
+    await free();
+    await page.getByLabel("Title").fill(" ");
+    await page.getByLabel("Severity").selectOption("SEV0");
+    await page.getByLabel("Description").fill("\nof many lines\n");
+    await page.getByRole("button", { name: "Save" }).click();
+    await alert.waitFor();
+    assert.match(await alert.textContent(), /title is empty/);
+    assert.ok(await focused(page.getByLabel("Title")));
+    await audit(page);
+    if (javaScriptEnabled) {
+      // It stays while the rest of the page follows.
+      await page.getByLabel("Title").blur();
+      await page.getByText("Edit", { exact: true }).click();
+      await server.incident({ title: "refused", dedup_key: `refused-${javaScriptEnabled}`, status: "investigating" });
+      await page.locator("#head .status.investigating").waitFor();
+      await page.getByText("Edit", { exact: true }).click();
+      assert.ok(await alert.isVisible());
+    }
+    assert.equal(await page.getByLabel("Description").inputValue(), "\nof many lines\n");
+    await page.getByLabel("Title").fill("taken");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { level: 1, name: "taken" }).waitFor();
+    const { severity, description } = await server.api(number);
+    assert.deepEqual({ severity, description }, { severity: "SEV0", description: "\nof many lines\n" });
+    await visitor.close();
+  });
+}
+
 test("what is saved is what was edited, and not what an alert has changed meanwhile", async () => {
   const visitor = await Visitor.open(browser, server, { javaScriptEnabled: false });
   const number = await server.incident({ title: "first", dedup_key: "meanwhile", severity: "SEV3", description: "a\r\nb" });

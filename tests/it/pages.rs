@@ -166,6 +166,60 @@ fn an_incident_is_taken_moved_edited_and_told_about_by_forms() {
     assert_eq!(submit(&server, "/incidents/INC-2026-009", &[("do", "resolve")]).status, 404);
 }
 
+/// What stands between two texts of a page.
+#[track_caller]
+fn between<'a>(page: &'a Response, from: &str, to: &str) -> &'a str {
+    let (_, rest) = page.text.split_once(from).unwrap_or_else(|| panic!("no {from} in {}", page.text));
+    rest.split_once(to).unwrap().0
+}
+
+#[test]
+fn what_is_refused_stands_in_its_form_with_the_reason() {
+    let server = Server::new();
+    server.alert(json!({ "title": "Disk full", "description": "Since noon", "dedup_key": "disk" }));
+    let form = |page: &Response, field: &str| {
+        let forms = page.text.split("<form").find(|form| form.contains(field)).unwrap();
+        forms.split("</form>").next().unwrap().to_owned()
+    };
+    let long = "x".repeat(10_001);
+    let page = submit(&server, ONE, &[("do", "comment"), ("comment", &long)]);
+    let comment = form(&page, "<textarea id=\"comment\"");
+    assert_eq!(page.status, 400);
+    assert!(comment.contains(&format!(">\n{long}</textarea>")), "{comment}");
+    assert!(comment.contains("role=\"alert\"><p>comment is 10001 characters"), "{comment}");
+    assert!(comment.contains("aria-invalid=\"true\" aria-describedby=\"why\" autofocus"), "{comment}");
+    assert_eq!(page.text.matches("role=\"alert\"").count(), 1);
+    assert_eq!(page.text.matches("aria-invalid").count(), 1);
+
+    // An edit, with all that is wrong with it; and with what it was begun with, which an alert changes meanwhile.
+    let shown = look(&server, ONE);
+    let shown = ["title", "severity", "description"].map(|name| {
+        let name = format!("{name}_shown");
+        let value = between(&shown, &format!("name=\"{name}\" value=\""), "\"").to_owned();
+        (name, value)
+    });
+    server.alert(json!({ "title": "Disk full", "description": "Since ten", "dedup_key": "disk" }));
+    let mut edit: Vec<(&str, &str)> = shown.iter().map(|(name, value)| (&**name, &**value)).collect();
+    edit.extend([("do", "edit"), ("title", " "), ("severity", "SEV9"), ("description", "Since noon")]);
+    let page = submit(&server, ONE, &edit);
+    let form = form(&page, "name=\"title\"");
+    for part in ["<p>title is empty", "<p>severity must be one of", "value=\" \" required", "Since noon"] {
+        assert!(form.contains(part), "{part} in {form}");
+    }
+    assert!(page.text.contains("<details open>") && form.contains(&shown[2].1), "{form}");
+    edit.retain(|(name, _)| !["title", "severity"].contains(name));
+    edit.extend([("title", "Disk fuller"), ("severity", "SEV2")]);
+    done(&submit(&server, ONE, &edit), ONE);
+    let incident = server.show("INC-2026-001");
+    assert_eq!((&incident["title"], &incident["description"]), (&"Disk fuller".into(), &"Since ten".into()));
+
+    // Where the form is gone meanwhile, it stands on top.
+    done(&submit(&server, ONE, &[("do", "status"), ("status", "closed")]), ONE);
+    let page = submit(&server, ONE, &[("do", "status"), ("status", "fixing"), ("comment", "my reason")]);
+    assert_eq!(page.status, 409);
+    assert!(between(&page, "role=\"alert\"", "<article").contains("my reason"), "{}", page.text);
+}
+
 #[test]
 fn many_are_acknowledged_and_resolved_at_once_and_what_could_not_be_is_told() {
     let server = Server::new();

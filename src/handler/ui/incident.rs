@@ -1,18 +1,20 @@
 //! One incident: what it is, what happened to it, and what can be done about it.
 
-use minijinja::context;
+use std::collections::BTreeMap;
+
+use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::super::Handler;
 use super::super::query::Query;
-use super::Visit;
 use super::actions::digest;
 use super::incidents::Row;
 use super::integrations::DeliveryRow;
 use super::template::value;
 use super::time::{Moment, duration};
 use super::timeline::{Line, plain};
-use crate::error::Error;
+use super::{Visit, sentences};
+use crate::error::{self, Error};
 use crate::model::{Entry, Incident, Notification, Severity, Status, is_web_url};
 use crate::registry::Scope;
 use crate::reply::Page;
@@ -28,8 +30,6 @@ const PER_PAGE: usize = 100;
 #[derive(Serialize)]
 struct Details {
     description: Option<String>,
-    /// Digests of what can be edited: title, severity, description.
-    shown: [String; 3],
     /// Only an address of the web becomes a link.
     source_url: Option<String>,
     dedup_key: Option<String>,
@@ -51,10 +51,8 @@ impl Details {
         let moment = |at: Option<i64>| at.map(|at| Moment::new(at, now_ms));
         let metadata: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&incident.metadata).unwrap_or_default();
-        let description = incident.description.as_deref().unwrap_or_default();
         Self {
             description: incident.description.clone(),
-            shown: [&incident.title, incident.severity.as_str(), description].map(digest),
             source_url: incident.source_url.clone().filter(|url| is_web_url(url)),
             dedup_key: incident.dedup_key.clone(),
             metadata: metadata.into_iter().map(|(name, value)| (name, plain(&value))).collect(),
@@ -83,6 +81,50 @@ fn timeline(entries: Vec<Entry>, told: &[Notification], newest: bool, now_ms: i6
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
+/// The forms of the page, by the button that sends each.
+const FORMS: [&str; 4] = ["status", "assign", "edit", "comment"];
+
+/// What the forms hold: what the incident says; in one that was refused, what was typed, and what it was made with, so
+/// that nothing has to be typed again, and sending it again still leaves alone what an alert has changed since.
+fn fields(visit: &Visit<'_>, incident: &Incident, refused: bool) -> Value {
+    let of = |form: &str, name: &str, now: &str| {
+        let typed = visit.form.all(name).next().filter(|_| refused && visit.form.get("do") == form);
+        typed.unwrap_or(now).to_owned()
+    };
+    let (title, severity) = (incident.title.as_str(), incident.severity.as_str());
+    let description = incident.description.as_deref().unwrap_or_default();
+    context! {
+        status => of("status", "status", ""),
+        why => of("status", "comment", ""),
+        assigned_to => of("assign", "assigned_to", incident.assigned_to.as_deref().unwrap_or_default()),
+        title => of("edit", "title", title),
+        title_shown => of("edit", "title_shown", &digest(title)),
+        severity => of("edit", "severity", severity),
+        severity_shown => of("edit", "severity_shown", &digest(severity)),
+        description => of("edit", "description", description),
+        description_shown => of("edit", "description_shown", &digest(description)),
+        comment => of("comment", "comment", ""),
+    }
+}
+
+/// What was written into a form that may be gone by now.
+fn typed(visit: &Visit<'_>) -> Vec<String> {
+    let texts =
+        ["title", "description", "comment", "assigned_to"].map(|name| visit.form.get(name).to_owned());
+    texts.into_iter().filter(|text| !text.is_empty()).collect()
+}
+
+/// The fields of each form that are wrong.
+fn invalid(visit: &Visit<'_>, problem: Option<&Error>) -> Value {
+    let names: Vec<String> = match problem.map(|problem| &problem.details) {
+        Some(error::Details::Fields(fields)) => fields.iter().map(|one| one.field.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let pressed = visit.form.get("do");
+    let of = |form: &&'static str| (*form, if *form == pressed { names.clone() } else { Vec::new() });
+    Value::from(FORMS.iter().map(of).collect::<BTreeMap<_, _>>())
+}
+
 impl Handler {
     /// `GET /incidents/{number}`; `problem` is that of what was to be done with it.
     pub(super) async fn incident_page(
@@ -95,6 +137,7 @@ impl Handler {
         let now_ms = self.now_ms();
         let (incident, entries, entries_total) = self.store.incident(number).await?;
         let offset = Query::of(visit.head).last("timeline").and_then(|at| at.parse().ok());
+        let offset = offset.map(|at: usize| at.min(usize::try_from(entries_total).unwrap_or(0)));
         let (entries, offset) = match offset {
             Some(offset @ 1..) => (self.store.timeline(number, offset, PER_PAGE).await?.0, offset),
             _ => (entries, 0),
@@ -115,7 +158,11 @@ impl Handler {
         let status = problem.as_ref().map_or(200, |problem| problem.kind.status());
         let title = format!("{number} {}", incident.title);
         let content = context! {
-            problem => problem.map(|problem| problem.message),
+            refused => problem.as_ref().map(|_| visit.form.get("do")),
+            problems => problem.as_ref().map_or_else(Vec::new, sentences),
+            invalid => invalid(visit, problem.as_ref()),
+            typed => typed(visit),
+            fields => fields(visit, &incident, problem.is_some()),
             incident => value(Row::new(incident, now_ms)),
             details => value(details),
             severities => Severity::ALL.map(Severity::as_str),

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::super::query::Query;
 use super::super::{Handler, list_query};
-use super::Visit;
 use super::open::OpenCounts;
 use super::template::value;
 use super::time::Moment;
-use crate::error::{Details, Error};
+use super::{Visit, sentences};
+use crate::error::{Error, FieldError};
 use crate::model::{Incident, Severity, Status};
 use crate::registry::Scope;
 use crate::reply::Page;
@@ -168,15 +168,7 @@ impl Handler {
         let (query, mut problems) = match filters.read(visit, now_ms) {
             Ok(query) => (query, problems.to_vec()),
             // A URL that somebody has typed: all that is open is better than nothing.
-            Err(error) => {
-                let sentences = match &error.details {
-                    Details::Fields(fields) => {
-                        fields.iter().map(|one| format!("{} {}", one.field, one.message)).collect()
-                    }
-                    _ => vec![error.message.clone()],
-                };
-                (Filters(Vec::new()).read(visit, now_ms)?, sentences)
-            }
+            Err(error) => (Filters(Vec::new()).read(visit, now_ms)?, sentences(&error)),
         };
         problems.truncate(20);
         let page = self.store.list(query.clone()).await?;

@@ -25,7 +25,7 @@ use http::request::Parts;
 use minijinja::Value;
 
 use super::{Admitted, Handler, Live, Seen, Who, access, incidents as api};
-use crate::error::{Error, Kind};
+use crate::error::{Details, Error, Kind};
 use crate::model::Number;
 use crate::registry::Scope;
 use crate::reply::{Page, Said};
@@ -159,6 +159,16 @@ impl Handler {
             return None;
         }
         template::refusal(error, request_id).ok()
+    }
+}
+
+/// What is wrong, in a sentence each.
+fn sentences(error: &Error) -> Vec<String> {
+    match &error.details {
+        Details::Fields(fields) => {
+            fields.iter().map(|one| format!("{} {}", one.field, one.message)).collect()
+        }
+        _ => vec![error.message.clone()],
     }
 }
 

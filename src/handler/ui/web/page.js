@@ -43,7 +43,8 @@
       const unfolded = $("details[open]", part);
       if (field) part.addEventListener("focusout", soon, { once: true });
       if (unfolded) unfolded.addEventListener("toggle", soon, { once: true });
-      if (field || unfolded) continue;
+      // What was refused stands there with the reason.
+      if (field || unfolded || $("[data-refused]", part)) continue;
       part.dataset.was = next.innerHTML;
       exchange(part, next);
     }

@@ -65,6 +65,22 @@ for (const javaScriptEnabled of [true, false]) {
     await visitor.close();
   });
 
+  test(`on a phone the filters are folded up unless one is in force, ${how}`, async () => {
+    const visitor = await Visitor.open(browser, server, { javaScriptEnabled, viewport: PHONE });
+    const page = await visitor.go();
+    assert.ok(await page.getByLabel("Service").isHidden());
+    const { y } = await page.locator(".row").first().boundingBox();
+    assert.ok(y < PHONE.height / 2, `the first incident is at ${y}`);
+    await page.getByText("Filters", { exact: true }).click();
+    await page.getByLabel("Service").selectOption("Database");
+    await audit(page);
+    await page.getByRole("button", { name: "Show" }).click();
+    await page.waitForURL(/service_id=SER-00002/);
+    assert.deepEqual(await titles(page), ["worst"]);
+    assert.ok(await page.getByLabel("Service").isVisible());
+    await visitor.close();
+  });
+
   test(`each filter alone leaves what it says, ${how}`, async () => {
     const visitor = await Visitor.open(browser, server, { javaScriptEnabled });
     const page = await visitor.page();

@@ -74,6 +74,15 @@ fn the_list_shows_what_is_open_the_worst_first() {
     ));
     server.advance(2 * HOUR);
     assert_eq!(numbers(&look(&server, "/?since=1h")), [0; 0]);
+    let several = look(&server, "/?service_id=web&service_id=db").text;
+    assert!(several.contains("<bdi>service id: web, db</bdi>"), "{several}");
+    assert!(look(&server, "/?since=2h").text.contains("since must be one of 1h, 24h, 7d, 30d"));
+    for (query, folded) in
+        [("", true), ("status=all&search=x", true), ("since=1h", false), ("sort=severity", false)]
+    {
+        let page = look(&server, &format!("/?{query}")).text;
+        assert_eq!(page.contains("<details class=\"more\">"), folded, "{query}");
+    }
     // What somebody has typed wrongly is told, and the list is there all the same.
     let wrong = look(&server, "/?severity=SEV9&created_after=yesterday");
     assert_eq!((wrong.status, numbers(&wrong)), (200, vec![2, 4, 3]));

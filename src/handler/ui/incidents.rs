@@ -36,6 +36,9 @@ const SORTS: [(&str, &str); 4] = [
     ("-last_seen_at", "last seen"),
 ];
 
+/// The filters that a phone folds up, unless one is in force.
+const NARROWING: [&str; 4] = ["service_id", "integration", "since", "sort"];
+
 /// An incident in the list.
 #[derive(Serialize)]
 pub struct Row {
@@ -152,8 +155,15 @@ impl<'a> Filters<'a> {
         }
         let mut query = list_query::read(visit.live, &Query::new(asked))?;
         query.limit = PER_PAGE;
-        if let Some((_, _, seconds)) = SINCE.iter().find(|(name, _, _)| *name == self.get("since")) {
-            query.filter.created = Span { from: Some(now_ms - seconds * 1000), ..query.filter.created };
+        match SINCE.iter().find(|(name, _, _)| *name == self.get("since")) {
+            Some((_, _, seconds)) => {
+                query.filter.created = Span { from: Some(now_ms - seconds * 1000), ..query.filter.created };
+            }
+            None if self.get("since").is_empty() => {}
+            None => {
+                let message = format!("must be one of {}", SINCE.map(|(name, _, _)| name).join(", "));
+                return Err(Error::fields(vec![FieldError::new("since", "not_in_list", message)]));
+            }
         }
         Ok(query)
     }
@@ -186,6 +196,7 @@ impl Handler {
             hidden => value(hidden(&filters)),
             chips => value(chips(&filters)),
             search => filters.get("search"),
+            narrowed => NARROWING.iter().any(|name| !filters.get(name).is_empty()),
             filtered => filters.0.iter().any(|(name, _)| name != "cursor" && name != "sort"),
             rows => value(
                 page.items.into_iter().map(|incident| Row::new(incident, now_ms)).collect::<Vec<_>>()
@@ -253,7 +264,10 @@ fn integrations(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
 /// The filters that nothing else on the page shows, each with the list without it.
 fn chips(filters: &Filters<'_>) -> Vec<Chip> {
     const ELSEWHERE: [&str; 2] = ["status", "severity"];
-    let names: BTreeSet<_> = hidden(filters).into_iter().map(|(name, _)| name).collect();
+    // A field of the form shows one value.
+    let several = |name: &&str| filters.0.iter().filter(|(known, _)| known == name).count() > 1;
+    let several = ["service_id", "integration"].into_iter().filter(several).map(Into::into);
+    let names: BTreeSet<_> = hidden(filters).into_iter().map(|(name, _)| name).chain(several).collect();
     let chip = |name: String| {
         let values: Vec<_> =
             filters.0.iter().filter(|(known, _)| *known == name).map(|(_, value)| &**value).collect();

@@ -153,7 +153,7 @@ live("the sign says whether the page is up to date, and it catches up after a re
 live("a page that was refused for a while catches up", async () => {
   const page = await visitor.page();
   let refused = true;
-  await page.route("**/stream", (route) => (refused ? route.fulfill({ status: 502, body: "" }) : route.fallback()));
+  await page.route("**/stream?*", (route) => (refused ? route.fulfill({ status: 502, body: "" }) : route.fallback()));
   await page.goto(server.url);
   await page.getByText("reconnecting", { exact: true }).waitFor();
   const number = await server.incident({ title: "behind a proxy" });
@@ -185,10 +185,14 @@ live("keys choose, open and act", async () => {
   await row(page, numbers[1]).locator(".status.investigating").waitFor();
   assert.equal(await page.locator(".status.new").count(), 2);
   await page.getByText("live", { exact: true }).waitFor();
-  for (const key of ["j", "x", "j", "x", "r"]) await page.keyboard.press(key);
+  // One is where one was.
+  assert.equal(await at(), numbers[1]);
+  for (const key of ["x", "k", "x", "r"]) await page.keyboard.press(key);
   await row(page, numbers[1]).waitFor({ state: "detached" });
   assert.deepEqual(await titles(page), ["SEV2"]);
+  // In the place of what has gone is the next.
   await page.keyboard.press("j");
+  assert.equal(await at(), numbers[2]);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "SEV2" }).waitFor();
   await page.keyboard.press("c");
@@ -227,6 +231,83 @@ live("keys do nothing while one types, and help is at hand", async () => {
   await page.keyboard.press("Escape");
   await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "hidden" });
   assert.equal((await server.api(number)).status, "new");
+});
+
+live("keys can be switched off, and stay so", async () => {
+  const number = await server.incident({ title: "safe" });
+  const page = await opened();
+  await page.getByRole("button", { name: "Keys" }).click();
+  await page.getByRole("dialog", { name: "Keys" }).waitFor();
+  await page.getByLabel("Keys are on").uncheck();
+  await audit(page);
+  await page.getByRole("button", { name: "Close" }).click();
+  for (const where of ["/", `/incidents/${number}`]) {
+    await page.goto(server.url + where);
+    for (const key of ["j", "a", "r", "?"]) await page.keyboard.press(key);
+    assert.ok(await page.locator("#keys").isHidden());
+  }
+  assert.equal((await server.api(number)).status, "new");
+  await page.getByRole("button", { name: "Keys" }).click();
+  await page.getByLabel("Keys are on").check();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("r");
+  await page.locator("#head .status.resolved").waitFor();
+}, { options: { viewport: PHONE } });
+
+live("what happens while the page is on its way is seen all the same", async () => {
+  const first = await server.incident({ title: "first" });
+  const page = await opened();
+  let late;
+  await page.route((url) => url.pathname === "/", async (route) => {
+    const answer = await route.fetch();
+    if (!late) {
+      late = await server.incident({ title: "too late for that answer" });
+      // It is told at once; nothing on the page says when.
+      await new Promise((done) => setTimeout(done, 500));
+    }
+    await route.fulfill({ response: answer });
+  });
+  const second = await server.incident({ title: "second" });
+  await row(page, second).waitFor();
+  await until(async () => late, Boolean, "the page was fetched");
+  await row(page, late).waitFor();
+  assert.ok(await row(page, first).isVisible());
+});
+
+live("many pages of one browser are live at once, whichever of them is closed", async () => {
+  const pages = [];
+  for (let at = 0; at < 8; at += 1) pages.push(await opened());
+  const everywhere = async (title) => {
+    const number = await server.incident({ title });
+    for (const page of pages) await row(page, number).waitFor();
+  };
+  await everywhere("on all of them");
+  await pages.shift().close();
+  await everywhere("on all that are left");
+  await server.halt();
+  for (const page of pages) await page.getByText("reconnecting", { exact: true }).waitFor();
+  await server.run();
+  for (const page of pages) await page.getByText("live", { exact: true }).waitFor();
+  await everywhere("after a restart");
+}, { expected: REFUSED });
+
+live("without a place to settle it, a page that is not seen does not listen, and catches up", async () => {
+  await visitor.context.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
+    Object.defineProperty(Document.prototype, "hidden", { get: () => window.away === true });
+  });
+  const page = await opened();
+  const look = (away) => page.evaluate((away) => {
+    window.away = away;
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, away);
+  const ended = page.waitForEvent("requestfailed", (request) => request.url().includes("/stream"));
+  await look(true);
+  await ended;
+  const number = await server.incident({ title: "unseen" });
+  assert.equal(await row(page, number).count(), 0);
+  await look(false);
+  await row(page, number).waitFor();
 });
 
 live("times are said in the zone of the viewer", async () => {

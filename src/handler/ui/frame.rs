@@ -14,6 +14,8 @@ pub struct Frame<'a> {
     organization: &'a str,
     /// Incidents that are open; `None` for those who may not know.
     open: Option<i64>,
+    /// The newest change that is on the page; a later one may be as well.
+    place: i64,
     /// The first part of the path.
     section: &'a str,
     caller: Option<&'a str>,
@@ -32,6 +34,7 @@ impl<'a> Frame<'a> {
         Self {
             title,
             organization: &visit.live.config.organization,
+            place: visit.place,
             open: visit.may(Scope::IncidentsRead).then_some(open),
             section: visit.head.uri.path().split('/').nth(1).unwrap_or_default(),
             caller: Some(&visit.caller.identity),
@@ -48,6 +51,7 @@ impl<'a> Frame<'a> {
             title: "Log in",
             organization: &live.config.organization,
             open: None,
+            place: 0,
             section: "login",
             caller: visitor.map(|caller| caller.identity.as_str()),
             may_write: false,

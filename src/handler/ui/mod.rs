@@ -50,6 +50,8 @@ struct Visit<'a> {
     caller: Caller,
     /// What was sent; empty for a look.
     form: Form,
+    /// The newest timeline entry before anything was read.
+    place: i64,
     /// The names in the path.
     path: &'a [String],
 }
@@ -110,7 +112,7 @@ impl Handler {
         let Some(caller) = visitor else { return session::to_login(head).map(Said::Page) };
         let who = seen.who.insert(Who::Caller(caller.clone())).clone();
         self.check_rate(&who)?;
-        let visit = Visit { live, head, caller, form, path };
+        let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
             ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon, Incidents,
             Integration, Integrations, LogIn, LogOut, Login, Overview, Services, Stream,

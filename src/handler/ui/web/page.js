@@ -27,11 +27,18 @@
   // --- What has changed, as it changes --------------------------------------------------------------------
   // The page is fetched anew and its live parts are put in place of the old ones: what is chosen, focused or being
   // written stays.
-  let cursor = null;
+  // Where one is in the list, by number and by place; after acting on it, too.
+  const storage = (name) => { try { return window[name]; } catch { return {}; } };
+  const [passing, lasting] = ["sessionStorage", "localStorage"].map(storage);
+  let [cursor = null, place = 0] = JSON.parse(passing.firebell ?? "[]");
+  delete passing.firebell;
   const chosen = () => all('input[name="number"]:checked').map((box) => box.value);
   const renew = async () => {
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
-    if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
+    // The login has ended, or what it allows, or the incident: the page itself tells. (Not by a reload, which would send
+    // a form again.)
+    const over = answer.redirected && new URL(answer.url).pathname === "/login";
+    if (over || [403, 404].includes(answer.status)) return location.replace(location.pathname + location.search);
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const kept = new Set(chosen());
@@ -85,32 +92,72 @@
     sign.className = `sign ${on ? "on" : "off"}`;
     sign.textContent = on ? "live" : "reconnecting";
   };
-  let due = 0;
+  // Not for each of many: an alarm storm must not make every open page ask for itself all the time. What happens while
+  // the page is on its way may not be on it.
+  let due = false;
+  let again = false;
   const soon = () => {
+    again = due;
     if (due) return;
-    // Not for each of many: an alarm storm must not make every open page ask for itself all the time.
-    due = setTimeout(() => renew().catch(() => {}).finally(() => { due = 0; }), 400);
+    due = true;
+    setTimeout(() => {
+      again = false;
+      renew().catch(() => {}).finally(() => { due = false; if (again) soon(); });
+    }, 400);
   };
-  let missed = false;
+
+  // A browser opens six connections to a server for all of its pages: one of them listens, and tells the others. Where
+  // that cannot be settled between them (without https), those that are not seen do not listen.
+  const channel = new BroadcastChannel("firebell");
+  let source = null;
+  let retry = 0;
+  let waiting;
+  let release = () => {};
+  // The newest change that is on this page.
+  let known = Number($("main").dataset.place);
+  let on = false;
+  const hear = (told) => {
+    if (told.ask) return source && channel.postMessage({ on, at: known });
+    on = told.on;
+    say(on);
+    if (told.changed || told.at > known) soon();
+    known = Math.max(known, told.at);
+  };
+  const pass = (told) => { hear(told); channel.postMessage(told); };
   const watch = () => {
-    const source = new EventSource("/stream");
-    source.onopen = () => { say(true); if (missed) soon(); missed = false; };
+    source = new EventSource(`/stream?last_event_id=${known}`);
+    const happened = (event) => pass({ on: true, at: Number(event.lastEventId), changed: true });
+    source.onopen = () => pass({ on: true, at: known });
     source.onerror = () => {
-      say(false);
-      missed = true;
-      if (source.readyState !== EventSource.CLOSED) return;
       // A refusal ends it for good; whoever refused may have been restarting. Or the login has ended, as the page tells.
-      soon();
-      setTimeout(watch, 3000);
+      const closed = source.readyState === EventSource.CLOSED;
+      pass({ on: false, at: known, changed: closed });
+      if (closed) retry = setTimeout(watch, 3000);
     };
-    source.addEventListener("incident", soon);
-    source.addEventListener("reset", soon);
-    addEventListener("pagehide", () => source.close(), { once: true });
+    source.addEventListener("incident", happened);
+    source.addEventListener("reset", happened);
+  };
+  const begin = () => {
+    if (!navigator.locks) return document.hidden || watch();
+    waiting = new AbortController();
+    const listen = () => new Promise((done) => { release = done; watch(); });
+    navigator.locks.request("firebell", { signal: waiting.signal }, listen).catch(() => {});
+  };
+  const end = () => {
+    source?.close();
+    source = null;
+    clearTimeout(retry);
+    waiting?.abort();
+    release();
   };
   if (sign && $("[data-live]")) {
     for (const part of all("[data-live]")) part.dataset.was = part.innerHTML;
-    watch();
-    addEventListener("pageshow", (event) => { if (event.persisted) { watch(); soon(); } });
+    channel.onmessage = (event) => hear(event.data);
+    channel.postMessage({ ask: true });
+    begin();
+    addEventListener("pagehide", end);
+    addEventListener("pageshow", (event) => { if (event.persisted) { begin(); soon(); } });
+    if (!navigator.locks) document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
   }
 
   // --- Choosing -------------------------------------------------------------------------------------------
@@ -137,12 +184,19 @@
     const list = rows();
     if (!list.length) return;
     const at = list.findIndex((row) => row.dataset.number === cursor);
-    const row = list[Math.min(Math.max(at + step, 0), list.length - 1)];
+    // In the place of one that has gone is the next.
+    const from = at >= 0 ? at : place - (step > 0);
+    place = Math.min(Math.max(from + step, 0), list.length - 1);
+    const row = list[place];
     cursor = row.dataset.number;
     mark();
     $(".title", row).focus();
     row.scrollIntoView({ block: "nearest" });
   };
+
+  $("#list")?.addEventListener("submit", () => { passing.firebell = JSON.stringify([cursor, place]); });
+  mark();
+  $(".row.at")?.scrollIntoView({ block: "nearest" });
 
   // --- Keys -----------------------------------------------------------------------------------------------
   const press = (what) => {
@@ -168,7 +222,15 @@
     "/": () => $('input[type="search"]')?.focus(),
     "?": () => $("#keys").showModal(),
   };
+  // Who speaks to the computer, or strikes keys by mistake, switches them off.
+  const keysOn = $("#keys-on");
+  keysOn.checked = lasting.firebellKeys !== "off";
+  keysOn.addEventListener("change", () => { lasting.firebellKeys = keysOn.checked ? "on" : "off"; });
+  const help = $("#help");
+  help.hidden = false;
+  help.addEventListener("click", keys["?"]);
   document.addEventListener("keydown", (event) => {
+    if (!keysOn.checked) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
     const act = keys[event.key];
     if (!act) return;

@@ -331,7 +331,9 @@ impl Handler {
             }
             Route::Page(page) => return self.page(Some(page), admitted, head, body, seen).await,
             Route::Incident | Route::Permalink => self.show_incident(admitted).await,
-            Route::IncidentStream => return self.stream_incidents(admitted, head).map(Said::Stream),
+            Route::IncidentStream => {
+                return self.stream_incidents(admitted, head, i64::MAX).map(Said::Stream);
+            }
             Route::Export => return self.export(admitted, head).await.map(Said::Stream),
             Route::CreateIncident => self.create_incident(admitted, head, body).await,
             Route::EditIncident => self.edit_incident(admitted, head, body).await,

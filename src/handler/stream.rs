@@ -43,11 +43,12 @@ mod reason {
 struct Broken;
 
 impl Handler {
-    /// `GET /api/v1/incidents/stream`
+    /// `GET /api/v1/incidents/stream`; at `until_ms` it ends, with the session of whoever watches.
     pub(super) fn stream_incidents(
         self: &Arc<Self>,
         admitted: &Admitted,
         head: &Parts,
+        until_ms: i64,
     ) -> Result<Stream, Error> {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
         if head.method != Method::HEAD {
@@ -67,6 +68,7 @@ impl Handler {
                 place,
                 chunks,
                 public_url: admitted.live.public_url.clone(),
+                until_ms,
                 heartbeat: admitted.live.config.limits.stream_heartbeat,
                 _slot: slot,
             };
@@ -98,6 +100,7 @@ struct Subscriber {
     place: i64,
     chunks: mpsc::Sender<Chunk>,
     public_url: String,
+    until_ms: i64,
     heartbeat: Duration,
     _slot: OwnedSemaphorePermit,
 }
@@ -140,13 +143,16 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Sends what is told, until the server stops or the client is too slow.
+    /// Sends what is told, until the server stops, the client is too slow, or may watch no longer.
     async fn follow(&mut self) -> Result<(), Broken> {
         loop {
             let told = tokio::select! {
                 told = tokio::time::timeout(self.heartbeat, self.told.recv()) => told,
                 () = self.chunks.closed() => return Err(Broken),
             };
+            if self.handler.now_ms() >= self.until_ms {
+                return Ok(());
+            }
             match told {
                 Ok(Ok(Message::Events(events))) => self.send(events.after(self.place)).await?,
                 Ok(Ok(Message::Lost) | Err(RecvError::Lagged(_))) => {

@@ -57,7 +57,7 @@ pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
 pub use notifications::NotificationQuery;
 pub use outbox::{Attempted, Take, Taken};
-pub use session::SessionChange;
+pub use session::{SESSIONS, SessionChange};
 pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};

@@ -6,7 +6,7 @@ use super::tx::{Failure, Tx};
 use crate::model::Session;
 
 /// Sessions that are kept; beyond that the oldest end.
-const SESSIONS: i64 = 1000;
+pub const SESSIONS: usize = 1000;
 
 /// What becomes of a session.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub fn change_tx(tx: &mut Tx<'_>, change: &SessionChange) -> Result<(), Failure>
             let Session { id, token, created_at, expires_at } = session;
             tx.connection.prepare_cached(sql)?.execute(params![id, token, created_at, expires_at])?;
             let sql = "DELETE FROM session WHERE rowid NOT IN (SELECT rowid FROM session ORDER BY rowid DESC LIMIT ?1)";
-            tx.connection.prepare_cached(sql)?.execute([SESSIONS])?;
+            tx.connection.prepare_cached(sql)?.execute([SESSIONS as i64])?;
         }
         SessionChange::End(id) => {
             tx.connection.prepare_cached("DELETE FROM session WHERE id = ?1")?.execute([id])?;

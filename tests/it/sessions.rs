@@ -1,10 +1,12 @@
 //! Logging in to the pages.
 
+use rusqlite::Connection as Sqlite;
 use serde_json::json;
 
 use crate::http::Response;
 use crate::pages::{encoded, look, show_key};
-use crate::server::{DAY, HEAD, PROD, SERVICES, Server};
+use crate::server::{DAY, HEAD, MINUTE, NOW_MS, PROD, SERVICES, Server};
+use crate::stream::Watcher;
 
 const TOKENS: &str = "
 [[tokens]]
@@ -83,6 +85,49 @@ fn a_session_outlives_a_restart_and_ends_with_its_time_its_token_and_a_logout() 
 }
 
 #[test]
+fn who_watches_is_told_no_more_once_the_session_has_ended() {
+    let heartbeat = "[limits]\nstream_heartbeat = '1s'\n";
+    let server = Server::start(&config(&format!("{TOKENS}{heartbeat}[access]\nsession = '1h'\n")));
+    let log_in = |token| {
+        let cookie = log_in(&server, token);
+        cookie.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    };
+    let watch = |cookie: &str| Watcher::try_open(&server, "/stream", &[("Cookie", cookie)]).unwrap();
+    let (leaving, staying) = (log_in("HUSH-ops-token-0001"), log_in("HUSH-wall-token-001"));
+    let mut left = watch(&leaving);
+    server.alert(json!({}));
+    assert_eq!(left.next().unwrap().short(), "created 1");
+    assert_eq!(submit_with(&server, "/logout", &[], &leaving).status, 303);
+    assert!(left.next().is_none());
+    has_to_log_in(&look_with(&server, "/stream", &leaving));
+    let mut stayed = watch(&staying);
+    server.advance(60 * MINUTE - 1);
+    server.alert(json!({}));
+    assert_eq!(stayed.next().unwrap().short(), "created 2");
+    server.advance(1);
+    server.alert(json!({ "title": "secret" }));
+    assert!(stayed.next().is_none());
+}
+
+#[test]
+fn sessions_are_bounded_in_memory_as_in_the_store() {
+    let mut server = Server::start(&config(TOKENS));
+    let oldest = cookie(&server, "HUSH-ops-token-0001");
+    server.stop();
+    let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 999)
+        INSERT INTO session SELECT randomblob(32), randomblob(32), ?1 + n, ?1 + 86400000 FROM n";
+    assert_eq!(Sqlite::open(server.path()).unwrap().execute(many, [NOW_MS]).unwrap(), 999);
+    server.restart(&config(TOKENS));
+    assert_eq!(look_with(&server, "/", &oldest).status, 200);
+    let next = cookie(&server, "HUSH-ops-token-0001");
+    for _ in 0..2 {
+        has_to_log_in(&look_with(&server, "/", &oldest));
+        assert_eq!(look_with(&server, "/", &next).status, 200);
+        server.restart(&config(TOKENS));
+    }
+}
+
+#[test]
 fn whoever_has_not_logged_in_sees_nothing_and_is_led_back_afterwards() {
     let server = Server::start(&config(TOKENS));
     server.alert(json!({ "title": "secret plan" }));
@@ -93,6 +138,9 @@ fn whoever_has_not_logged_in_sees_nothing_and_is_led_back_afterwards() {
     }
     let asked = look(&server, "/incidents/INC-2026-001?a=b&c");
     assert_eq!(asked.header("location"), Some("/login?next=%2Fincidents%2FINC-2026-001%3Fa%3Db%26c"));
+    // Who has to log in again before a form is taken comes back to the page that it is on.
+    let late = submit_with(&server, "/incidents/INC-2026-001", &[("do", "resolve")], "");
+    assert_eq!(late.header("location"), Some("/login?next=%2Fincidents%2FINC-2026-001"));
     for bad in ["", "HUSH-no-token-00001", "HUSH-prod-key-0001"] {
         let response = log_in(&server, bad);
         assert_eq!((response.status, response.header("set-cookie")), (401, None));

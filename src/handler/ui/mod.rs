@@ -131,7 +131,7 @@ impl Handler {
             Some(Services) => self.services_page(&visit).await?,
             Some(Stream) => {
                 visit.check(Scope::IncidentsRead)?;
-                return self.stream_incidents(admitted, head).map(Said::Stream);
+                return self.watch(admitted, head).map(Said::Stream);
             }
             Some(Login | LogIn | LogOut | Asset | Favicon) => {
                 return Err(Error::internal("a page that is made above"));

@@ -1,7 +1,7 @@
 //! Who has logged in: a cookie stands for a token, until it expires, is ended, or the token is gone.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::header::COOKIE;
 use http::request::Parts;
@@ -12,15 +12,15 @@ use url::Url;
 
 use super::super::access::Caller;
 use super::super::query::Query;
-use super::super::{Handler, Live};
+use super::super::{Admitted, Handler, Live};
 use super::form::Form;
 use super::frame::Frame;
 use super::{see_other, see_other_with, template};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::hex;
 use crate::model::Session;
-use crate::reply::Page;
-use crate::store::{SessionChange, Store};
+use crate::reply::{Page, Stream};
+use crate::store::{SESSIONS, SessionChange, Store};
 
 /// The name of the cookie.
 const NAME: &str = "firebell_session";
@@ -76,8 +76,9 @@ pub fn to_login(head: &Parts) -> Result<Page, Error> {
     if from_elsewhere && head.method == Method::GET {
         return template::bounce(target);
     }
+    // What a form of a page is sent to shows that page.
     let next: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
-    Ok(see_other(&if head.method == Method::POST { "/login".into() } else { format!("/login?next={next}") }))
+    Ok(see_other(&format!("/login?next={next}")))
 }
 
 /// Where to go after the login: a path of ours, whatever was asked for.
@@ -136,15 +137,33 @@ impl Handler {
         let mut known = self.sessions.0.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, session| session.expires_at > created_at);
         known.insert(session.id, session);
+        while known.len() > SESSIONS {
+            let oldest = known.values().min_by_key(|session| session.created_at).map(|session| session.id);
+            oldest.and_then(|id| known.remove(&id));
+        }
         drop(known);
         let asked = Query::of(head).last("next").unwrap_or_default();
         see_other_with(next(&asked), &set_cookie(live, &value, lifetime_ms / 1000))
+    }
+
+    /// `GET /stream`: the stream of the API, for as long as the session of whoever watches lasts.
+    pub(super) fn watch(self: &Arc<Self>, admitted: &Admitted, head: &Parts) -> Result<Stream, Error> {
+        let session = || self.sessions.find(&head.headers, self.now_ms());
+        let begun = session();
+        let stream = self.stream_incidents(admitted, head, begun.map_or(i64::MAX, |one| one.expires_at))?;
+        // A logout ends the streams of those whom it found here.
+        if begun.is_some() && session().is_none() {
+            return Err(Error::new(Kind::Forbidden, "this session has just ended"));
+        }
+        Ok(stream)
     }
 
     /// `POST /logout`
     pub(super) async fn log_out(&self, live: &Live, head: &Parts) -> Result<Page, Error> {
         if let Some(id) = cookie(&head.headers) {
             self.sessions.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            // Its pages may be open elsewhere: they learn it now. Those of others come back and resume.
+            self.streams.renew();
             self.store.session(SessionChange::End(id)).await?;
         }
         see_other_with("/login", &set_cookie(live, "", 0))

@@ -137,6 +137,9 @@ pub struct Overview {
     pub looked_at: usize,
     /// There were more: what was recorded before this time was not looked at.
     pub cut_at: Option<i64>,
+    /// There were more from before the span than were searched for what was closed without having been resolved: so many
+    /// were, the newest.
+    pub searched_before: Option<usize>,
 }
 
 /// The sum of a key.
@@ -305,6 +308,7 @@ impl Tally {
             keys_were_forgotten: self.keys_were_forgotten,
             looked_at,
             cut_at,
+            searched_before: None,
         }
     }
 }

@@ -12,10 +12,6 @@ use crate::model::{Buckets, Loud, NoisyKey, Number, Overview, Recorded, Tally};
 /// Rows that one statement looks at.
 const STEP: usize = 10_000;
 
-/// Incidents that were closed without having been resolved are in no index by time: of those from before the span, only
-/// so many rows are looked through.
-const ROWS_BEFORE: i64 = 50_000;
-
 /// Where a walk is.
 #[derive(Debug)]
 struct Walk {
@@ -52,11 +48,17 @@ impl Before {
 
 impl Store {
     /// What happened in these parts of a span of time. Once `most` incidents were looked at, or some thousands more, it
-    /// is content with what it has.
+    /// is content with what it has. Incidents that were closed without having been resolved are in no index by time: of
+    /// what was recorded before, only the newest `most_before` are searched for them.
     ///
     /// # Errors
     /// Because the store cannot be read now.
-    pub async fn overview(&self, buckets: Buckets, most: usize) -> Result<Overview, Error> {
+    pub async fn overview(
+        &self,
+        buckets: Buckets,
+        most: usize,
+        most_before: usize,
+    ) -> Result<Overview, Error> {
         let created = Span { from: Some(buckets.from_ms), to: Some(buckets.end_ms() - 1) };
         let filter = Filter { created, ..Filter::default() };
         let plan = move |connection: &mut Connection| {
@@ -73,19 +75,21 @@ impl Store {
         let Walk { mut tally, ids, looked_at, oldest } = walk;
         let (id, then) = if done { (least, buckets.from_ms) } else { (ids.1 + 1, oldest) };
         let before = Before { id, then, from: buckets.from_ms, in_order };
-        self.add_from_before(&mut tally, buckets, before).await?;
+        let all_searched = self.add_from_before(&mut tally, buckets, before, most_before).await?;
         let loudest = tally.loudest();
         let noisiest = self.read(move |connection| named(connection, loudest)).await?;
-        Ok(tally.finish(noisiest, looked_at, (!done).then_some(oldest)))
+        let searched_before = (!all_searched).then_some(most_before);
+        Ok(Overview { searched_before, ..tally.finish(noisiest, looked_at, (!done).then_some(oldest)) })
     }
 
-    /// Counts what was recorded before the span and was open in it.
+    /// Counts what was recorded before the span and was open in it; whether no more than `most` had to be searched.
     async fn add_from_before(
         &self,
         tally: &mut Tally,
         buckets: Buckets,
         before: Before,
-    ) -> Result<(), Error> {
+        most: usize,
+    ) -> Result<bool, Error> {
         let last = buckets.count.saturating_sub(1);
         for bucket in 0..last {
             let (start, end) = (buckets.start(bucket), buckets.start(bucket + 1));
@@ -102,11 +106,16 @@ impl Store {
             .await?;
         tally.add_ended(last, ended);
         tally.add_open(open);
-        let closed = self.read(move |connection| closed_unresolved(connection, before)).await?;
+        let (closed, all) = self
+            .read(move |connection| {
+                let closed = closed_unresolved(connection, before, most)?;
+                Ok((closed, !has_more(connection, before, most)?))
+            })
+            .await?;
         for closed_at in closed {
             tally.add_ended(buckets.of(closed_at).unwrap_or(last), 1);
         }
-        Ok(())
+        Ok(all)
     }
 }
 
@@ -177,7 +186,7 @@ fn still_open(connection: &Connection, before: Before) -> rusqlite::Result<i64> 
 }
 
 /// When those from just before were closed that never were resolved.
-fn closed_unresolved(connection: &Connection, before: Before) -> rusqlite::Result<Vec<i64>> {
+fn closed_unresolved(connection: &Connection, before: Before, most: usize) -> rusqlite::Result<Vec<i64>> {
     let sql = format!(
         "SELECT closed_at
          FROM (SELECT id, created_at, status, resolved_at, closed_at FROM incident
@@ -186,8 +195,14 @@ fn closed_unresolved(connection: &Connection, before: Before) -> rusqlite::Resul
         before.condition()
     );
     let mut statement = connection.prepare(&sql)?;
-    let times = statement.query_map([before.id, ROWS_BEFORE, before.from], |row| row.get(0))?;
+    let times = statement.query_map([before.id, most as i64, before.from], |row| row.get(0))?;
     times.collect()
+}
+
+/// Whether there are more than `most` rows from before.
+fn has_more(connection: &Connection, before: Before, most: usize) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM incident WHERE id < ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    connection.query_row(sql, [before.id, most as i64], |row| row.get(0))
 }
 
 /// The same keys with the names that people know them by.

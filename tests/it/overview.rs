@@ -333,8 +333,10 @@ fn what_is_too_much_is_cut_off_and_the_rest_is_right() {
         let folder = tempfile::tempdir().unwrap();
         let (store, file) = long_history(folder.path(), steps);
         let buckets = Buckets::up_to(NOW_MS, DAY, 15);
-        let all = runtime.block_on(store.overview(buckets, 1_000_000)).unwrap();
-        let cut = runtime.block_on(store.overview(buckets, 10_000)).unwrap();
+        let overview =
+            |most, most_before| runtime.block_on(store.overview(buckets, most, most_before)).unwrap();
+        let (all, cut, searched) =
+            (overview(1_000_000, 1_000_000), overview(10_000, 1_000_000), overview(1_000_000, 100));
         for (index, open) in all.open.iter().enumerate() {
             let sql = "SELECT count(*) FROM incident
                        WHERE created_at < ?1 AND coalesce(resolved_at, closed_at, 9e18) >= ?1";
@@ -343,6 +345,12 @@ fn what_is_too_much_is_cut_off_and_the_rest_is_right() {
             let expected: i64 = file.query_row(sql, [end], |row| row.get(0)).unwrap();
             assert_eq!(*open, if index == 14 { 5000 } else { expected }, "{index} {steps}");
         }
+        // Not all from before was searched, which is told.
+        assert_eq!(
+            (all.searched_before, cut.searched_before, searched.searched_before),
+            (None, None, Some(100))
+        );
+        assert_eq!((searched.open[14], &searched.created), (all.open[14], &all.created));
         assert_eq!((all.cut_at, cut.cut_at), (None, Some(NOW_MS - 9999 * MINUTE)));
         assert_eq!(cut.looked_at, 10_000);
         assert_eq!(cut.created.iter().flatten().sum::<i64>(), if steps { 9991 } else { 10_000 });

@@ -22,6 +22,9 @@ const DAY: i64 = 24 * HOUR;
 /// more, the newest are counted.
 const MOST_LOOKED_AT: usize = 1_000_000;
 
+/// Incidents from before the span that are searched for those that were open in it: for some hundredths of a second.
+const MOST_BEFORE: usize = 50_000;
+
 /// What `span` may be.
 struct Choice {
     name: &'static str,
@@ -148,7 +151,7 @@ impl Handler {
         let asked = Query::of(visit.head).last("span").unwrap_or_default();
         let choice = CHOICES.iter().find(|one| one.name == asked).unwrap_or(&CHOICES[DEFAULT]);
         let buckets = Buckets::up_to(self.now_ms(), choice.width_ms, choice.count);
-        let overview = self.store.overview(buckets, MOST_LOOKED_AT).await?;
+        let overview = self.store.overview(buckets, MOST_LOOKED_AT, MOST_BEFORE).await?;
         let rows = rows(choice, &overview);
         let total: i64 = overview.created.iter().flatten().sum();
         let most_open = rows.iter().filter(|row| !row.unknown).map(|row| row.open).max().unwrap_or(0);
@@ -163,6 +166,7 @@ impl Handler {
             bucket => choice.bucket,
             cut_at => overview.cut_at.map(|at| format!("{} {}", day(at), time_of_day(at))),
             looked_at => overview.looked_at,
+            searched_before => overview.searched_before,
             severities => Severity::ALL.map(Severity::as_str),
             total,
             created => (total > 0).then(|| value(plot::columns(created(&rows)))),

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::Store;
+use crate::error::Error;
 use crate::metrics::Census;
 use crate::model::{Severity, Status};
 
@@ -34,6 +36,25 @@ pub fn census(connection: &mut Connection, path: &Path) -> rusqlite::Result<Cens
         database_bytes: bytes(path),
         wal_bytes: bytes(Path::new(&wal)),
     })
+}
+
+impl Store {
+    /// How many incidents are open whose second or further service one is. [`Census`] has those whose first it is.
+    ///
+    /// # Errors
+    /// Because the store cannot be read now.
+    pub async fn open_by_further_service(&self) -> Result<HashMap<String, i64>, Error> {
+        // From the few that are open to their services, not the other way.
+        let sql = "SELECT service.key, count(*)
+            FROM incident INDEXED BY incident_not_closed
+                CROSS JOIN further_service ON further_service.incident = incident.id
+                JOIN service ON service.id = further_service.service
+            WHERE incident.status < 5 AND incident.status <> 4 GROUP BY service.key";
+        let count = |connection: &mut Connection| {
+            connection.prepare_cached(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        self.read(count).await
+    }
 }
 
 /// A file that is not there holds nothing.

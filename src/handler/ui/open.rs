@@ -22,7 +22,7 @@ impl OpenCounts {
         all.map(|(_, _, _, count)| count).sum()
     }
 
-    /// Those about a service that are open.
+    /// Those that are open and whose first service it is.
     pub fn about(&self, service: &str) -> i64 {
         let all = self.0.iter().filter(|(_, status, id, _)| status.is_open() && id == service);
         all.map(|(_, _, _, count)| count).sum()

@@ -19,7 +19,7 @@ struct ServiceRow<'a> {
     aliases: &'a [String],
     default_severity: Option<Severity>,
     active: bool,
-    /// Open incidents whose first service it is, if the visitor may know.
+    /// Open incidents that it is a service of, if the visitor may know.
     open: Option<i64>,
 }
 
@@ -28,7 +28,7 @@ impl Handler {
     pub(super) async fn services_page(&self, visit: &Visit<'_>) -> Result<Page, Error> {
         visit.check(Scope::ServicesRead)?;
         let may_count = visit.may(Scope::IncidentsRead);
-        let open = self.open_incidents().await?;
+        let (open, further) = (self.open_incidents().await?, self.store.open_by_further_service().await?);
         let services = visit.live.config.registry.services().iter().map(|service| ServiceRow {
             id: &service.id,
             name: &service.name,
@@ -36,7 +36,7 @@ impl Handler {
             aliases: &service.aliases,
             default_severity: service.default_severity,
             active: service.active,
-            open: may_count.then(|| open.about(&service.id)),
+            open: may_count.then(|| open.about(&service.id) + further.get(&service.id).unwrap_or(&0)),
         });
         let content = context! { services => value(services.collect::<Vec<_>>()) };
         self.framed(visit, "services.html", "Services", content).await

@@ -335,6 +335,34 @@ fn an_integration_shows_how_to_connect_and_its_key_only_when_asked() {
 }
 
 #[test]
+fn an_example_brings_what_an_integration_asks_for_beside_its_key() {
+    let custom = |name: &str, more: &str| {
+        format!(
+            "[[integrations]]\nname = '{name}'\nsource = 'custom'\nrouting_keys = ['HUSH-{name}-key-00001']\n{more}\n"
+        )
+    };
+    let server = Server::with(
+        &[
+            custom("signed", "signing_secrets = ['HUSH-signing-secret-000000000001']"),
+            custom("basic", "basic_auth = ['me:HUSH-password-0001']"),
+            custom("bearer", "bearer_tokens = ['HUSH-bearer-token-01']"),
+        ]
+        .concat(),
+    );
+    for (name, example, also) in [
+        ("signed", "firebell send --integration signed", "signing_secrets"),
+        ("basic", "-u USER:PASSWORD", "basic_auth"),
+        ("bearer", "Authorization: Bearer TOKEN", "bearer_tokens"),
+        ("prod", "curl -X POST", ""),
+    ] {
+        let page = look(&server, &format!("/integrations/{name}"));
+        assert!(between(&page, "<pre id=\"curl\"", "</pre>").contains(example), "{}", page.text);
+        assert!(page.text.contains(also) && page.text.contains("dedup_key"), "{}", page.text);
+        assert!(!page.text.contains("HUSH"), "{}", page.text);
+    }
+}
+
+#[test]
 fn a_refused_body_is_found_and_sent_again() {
     let mut server = Server::new();
     server.post(alert(json!({ "title": "Backup failed", "service_id": "SER-00007" })));
@@ -358,6 +386,40 @@ fn a_refused_body_is_found_and_sent_again() {
     assert!(look(&server, ONE).text.contains("again, from #1"));
     let services = look(&server, "/services");
     assert!(services.text.contains("Backup") && services.text.contains("1 open"), "{}", services.text);
+}
+
+#[test]
+fn beyond_the_end_of_a_list_is_a_way_back() {
+    let server = Server::new();
+    for _ in 0..30 {
+        server.alert(json!({ "dedup_key": "same" }));
+    }
+    for beyond in ["5000", "9223372036854775807", "18446744073709551615"] {
+        let page = look(&server, &format!("{ONE}?timeline={beyond}"));
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert!(page.text.contains("?timeline=0\">Newer"), "{beyond}: {}", page.text);
+    }
+    for (offset, newer) in [("25", "0"), ("9999", "5"), ("18446744073709551615", "5")] {
+        let page = look(&server, &format!("/integrations/prod?offset={offset}"));
+        assert!(page.text.contains(&format!("?offset={newer}\" rel=\"prev\">Newer")), "{}", page.text);
+    }
+}
+
+#[test]
+fn a_service_counts_what_its_list_shows() {
+    let server = Server::new();
+    server.alert(json!({ "service_id": "web" }));
+    let both = json!({ "title": "both", "service_ids": ["SER-00001", "SER-00002"] });
+    for _ in 0..2 {
+        assert_eq!(server.post_to("/api/v1/incidents", &both).status, 201);
+    }
+    server.alert(json!({ "service_id": "db", "status": "resolved" }));
+    let page = look(&server, "/services");
+    for (service, open) in [("SER-00001", 3), ("SER-00002", 2)] {
+        let count = between(&page, &format!("?service_id={service}\">"), "</a>");
+        assert!(count.contains(&format!("{open} open")), "{service}: {count}");
+        assert_eq!(numbers(&look(&server, &format!("/?service_id={service}"))).len(), open);
+    }
 }
 
 #[test]

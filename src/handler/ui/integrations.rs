@@ -9,17 +9,16 @@ use super::super::Admitted;
 use super::super::deliveries::{find_integration, replay_problem};
 use super::super::query::Query;
 use super::super::{Handler, Seen, Who};
+use super::connect::{Connection, usual_service};
 use super::template::value;
 use super::time::Moment;
 use super::{Visit, see_other};
-use crate::config::Preset;
 use crate::error::{Error, Kind};
 use crate::json::quoted;
 use crate::model::{Delivery, DeliverySummary, NativeAlert, Services, Severity};
-use crate::registry::{Integration, Registry, Scope};
+use crate::registry::{Integration, Scope};
 use crate::reply::Page;
-use crate::route::{Dialect, Route};
-use crate::source::KINDS;
+use crate::route::Route;
 use crate::store::{Ingest, Placed};
 
 /// Deliveries on the page of an integration.
@@ -129,7 +128,6 @@ impl Handler {
             name => integration.name.as_str(),
             source => integration.source.name(),
             default_service => integration.default_service.as_deref(),
-            protected => !integration.protection.is_none(),
             connection => value(connection),
             problem => shown.problem.map(|problem| problem.message),
             test => shown.test,
@@ -137,6 +135,8 @@ impl Handler {
             total,
             refused,
             next => (next < total).then_some(next),
+            // From beyond the end, back to it.
+            newer => (offset > 0).then(|| offset.min(total).saturating_sub(PER_PAGE)),
             path => visit.head.uri.path(),
         };
         Ok(Page { status, ..self.framed(visit, "integration.html", &integration.name, content).await? })
@@ -207,12 +207,6 @@ impl Handler {
     }
 }
 
-/// The service that an integration's examples are about: its default, or else the first that takes incidents.
-fn usual_service<'a>(integration: &'a Integration, registry: &'a Registry) -> Option<&'a str> {
-    let active = || registry.services().iter().find(|service| service.active);
-    integration.default_service.as_deref().or_else(|| active().map(|service| service.id.as_str()))
-}
-
 /// A test incident of the integration in the path.
 fn test_alert(visit: &Visit<'_>) -> Result<Ingest, Error> {
     let integration = integration(visit)?;
@@ -250,83 +244,5 @@ fn readable(body: &[u8]) -> String {
     match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(json) => serde_json::to_string_pretty(&json).unwrap_or_default(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
-    }
-}
-
-/// How a sender is pointed here.
-#[derive(Serialize)]
-struct Connection {
-    /// Whether the key is shown, and not only where it goes.
-    shown: bool,
-    /// It has a key to show.
-    has_key: bool,
-    url: String,
-    /// The key, where it is not in the URL.
-    key: Option<String>,
-    curl: Option<String>,
-    setup: String,
-}
-
-/// What stands where a key is.
-const HIDDEN: &str = "••••••••";
-
-impl Connection {
-    fn new(visit: &Visit<'_>, integration: &Integration, shown: bool) -> Self {
-        let config = &visit.live.config;
-        let sender = config.sender(&integration.name);
-        let key = sender.filter(|_| shown).map_or(HIDDEN, |sender| sender.routing_key.expose());
-        let base = &visit.live.public_url;
-        let service = usual_service(integration, &config.registry).unwrap_or("SER-00001");
-        let (url, curl) = match integration.source.dialect() {
-            Dialect::PagerDuty => (
-                format!("{base}/v2/enqueue"),
-                Some(format!(
-                    "curl {base}/v2/enqueue -d '{{\"routing_key\":\"{key}\",\"event_action\":\"trigger\",\
-                     \"payload\":{{\"summary\":\"It works\",\"source\":\"me\",\"severity\":\"info\"}}}}'"
-                )),
-            ),
-            Dialect::Ntfy => (
-                format!("{base}/ntfy/{key}"),
-                Some(format!("curl -H 'Title: It works' -d 'Hello' {base}/ntfy/{key}/{service}")),
-            ),
-            Dialect::Gotify => (
-                base.clone(),
-                Some(format!("curl '{base}/message?token={key}' -F title='It works' -F message=Hello")),
-            ),
-            Dialect::Firebell => {
-                let url = format!("{base}/webhooks/{key}");
-                let custom = integration.source.name() == "custom";
-                let curl = custom.then(|| {
-                    format!(
-                        "curl -X POST {url} -H 'Content-Type: application/json' \
-                         -d '{{\"title\":\"It works\",\"service_id\":\"{service}\"}}'"
-                    )
-                });
-                (url, curl)
-            }
-        };
-        let apart = matches!(integration.source.dialect(), Dialect::PagerDuty | Dialect::Gotify);
-        Self {
-            shown,
-            has_key: sender.is_some(),
-            url,
-            key: apart.then(|| key.to_owned()),
-            curl,
-            setup: setup(integration)
-                .replace("https://bell.example.net", base)
-                .replace("/KEY", &format!("/{key}")),
-        }
-    }
-}
-
-/// What the sender's own settings have to be.
-fn setup(integration: &Integration) -> String {
-    let name = integration.source.name();
-    match Preset::named(name) {
-        Some(Ok(preset)) => preset.setup.trim().to_owned(),
-        _ => KINDS
-            .iter()
-            .find(|(kind, _)| *kind == name)
-            .map_or_else(String::new, |(_, about)| (*about).into()),
     }
 }

@@ -2,6 +2,7 @@
 //! `page.js`. Everything from outside is text here, never markup.
 
 mod actions;
+mod connect;
 mod form;
 mod frame;
 mod incident;

@@ -31,15 +31,22 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("plain.html", include_str!("web/plain.html")),
 ];
 
-const STYLE: &str = include_str!("web/page.css");
-const SCRIPT: &str = include_str!("web/page.js");
+static STYLE: LazyLock<String> = LazyLock::new(|| lean(include_str!("web/page.css")));
+static SCRIPT: LazyLock<String> = LazyLock::new(|| lean(include_str!("web/page.js")));
+
+/// Without what only its authors need: indentation, and lines that are nothing but a comment.
+fn lean(text: &str) -> String {
+    let is_comment = |line: &str| line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"));
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !is_comment(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
 
 /// What a browser keeps for as long as it likes: another version has another address.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Tells one version of style and script from another.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
+    let digest = Sha256::new().chain_update(&*STYLE).chain_update(&*SCRIPT).finalize();
     hex::encode(&digest[..6])
 });
 
@@ -115,8 +122,8 @@ pub fn bounce(target: &str) -> Result<Page, Error> {
 /// `not_found`.
 pub fn asset(name: &str) -> Result<Page, Error> {
     let (content_type, text) = match name {
-        "page.css" => ("text/css; charset=utf-8", STYLE),
-        "page.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "page.css" => ("text/css; charset=utf-8", STYLE.as_str()),
+        "page.js" => ("text/javascript; charset=utf-8", SCRIPT.as_str()),
         _ => return Err(Error::new(Kind::NotFound, "there is no such file")),
     };
     Ok(Page { status: 200, content_type, headers: vec![(CACHE_CONTROL, FOREVER)], body: text.into() })

@@ -5,6 +5,7 @@
 //! every option there is (what was written); `resolve` turns that into a [`Config`] (what it means).
 
 mod deliveries;
+mod heartbeats;
 mod integrations;
 mod limits;
 mod log;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 pub use deliveries::DeliveryLimits;
+pub use heartbeats::Watchdog;
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mapping::Preset;
@@ -71,6 +73,8 @@ pub struct Config {
     pub session_ms: i64,
     /// The log.
     pub log: Log,
+    /// Whom Firebell tells that it is well.
+    pub watchdog: Option<Watchdog>,
     /// The services, integrations and tokens, as requests find them.
     pub registry: Arc<Registry>,
     /// What posts to each integration, in the configuration's order. For commands; the server needs the registry only.

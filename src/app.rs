@@ -23,6 +23,9 @@ use crate::store::{Names, Options, Store};
 /// How often the store looks after itself.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How often it is looked who is late, and who has to be told that all is well.
+const TICK: Duration = Duration::from_secs(1);
+
 /// How often what senders delivered goes to the store.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
@@ -60,7 +63,8 @@ impl App {
     pub fn start(config: Config, clock: Clock, outbound: Outbound) -> Result<Self, AppError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(config.limits.readers as usize)
+            // One more than readers, so that no answer of a watchdog is waited for in a reader's place.
+            .max_blocking_threads(config.limits.readers as usize + 1)
             .build()
             .map_err(|error| AppError(format!("cannot start the runtime: {error}")))?;
         // Before the store is touched: that an address is taken is the likelier mistake.
@@ -132,6 +136,14 @@ impl App {
         self.runtime.block_on(self.store.upkeep(&self.handler.live().config))
     }
 
+    /// Does now what is done every second: looks which heartbeats are missed, and tells the watchdog that all is well.
+    pub fn tick(&self) {
+        self.runtime.block_on(async {
+            self.handler.check_heartbeats().await;
+            self.handler.tell_watchdog().await;
+        });
+    }
+
     /// Resolves when a thread has died, which only a bug does to it: from then on nothing can be acknowledged.
     pub async fn died(&self) {
         let mut serving = self.serving.clone();
@@ -176,17 +188,20 @@ async fn serve(
     let teller = Arc::clone(&handler);
     let mut telling = tokio::spawn(async move { teller.tell().await });
     let mut keeping = tokio::spawn(keep(Arc::clone(&handler)));
+    let mut watching = tokio::spawn(watch_over(Arc::clone(&handler)));
     server::serve(listener, Arc::clone(&handler), async {
         tokio::select! {
             // An error means that the app is gone.
             _ = stopped => {}
-            // These three end only of a bug. A server that serves and forgets is worse than one that is started anew.
+            // These four end only of a bug. A server that serves and forgets is worse than one that is started anew.
             _ = &mut upkeep => {}
             _ = &mut telling => {}
             _ = &mut keeping => {}
+            _ = &mut watching => {}
         }
     })
     .await;
+    watching.abort();
     // Before its task is ended, which may be at it: what was delivered last is to outlive the process.
     handler.hand_over_last_deliveries().await;
     keeping.abort();
@@ -204,6 +219,25 @@ async fn look_after(handler: Arc<Handler>, store: Arc<Store>) {
     }
 }
 
+/// Side by side: a watchdog that is slow to answer delays nothing.
+async fn watch_over(handler: Arc<Handler>) {
+    let beating = async {
+        let mut every = tokio::time::interval(TICK);
+        loop {
+            every.tick().await;
+            handler.check_heartbeats().await;
+        }
+    };
+    let telling = async {
+        let mut every = tokio::time::interval(TICK);
+        loop {
+            every.tick().await;
+            handler.tell_watchdog().await;
+        }
+    };
+    tokio::join!(beating, telling);
+}
+
 async fn keep(handler: Arc<Handler>) {
     let mut every = tokio::time::interval(HAND_OVER);
     loop {
@@ -218,6 +252,7 @@ fn names_of(config: &Config) -> Names {
     Names {
         services: services.map(|service| (service.id.clone(), service.name.clone())).collect(),
         integrations: integrations.map(|one| (one.name.clone(), one.formerly.clone())).collect(),
+        heartbeats: config.registry.heartbeats().to_vec(),
     }
 }
 

@@ -37,7 +37,10 @@ impl Handler {
 
     /// `GET /metrics`
     pub(super) async fn show_metrics(&self, admitted: &Admitted, head: &Parts) -> Result<Answer, Error> {
-        let census = self.store.census().await;
+        let mut census = self.store.census().await;
+        if let Ok(census) = &mut census {
+            census.heartbeats = self.count_states(&admitted.live).await.unwrap_or_default();
+        }
         if let Err(error) = &census {
             tracing::warn!(
                 cause = error.cause().map(tracing::field::display),

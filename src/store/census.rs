@@ -28,7 +28,8 @@ pub fn census(connection: &mut Connection, path: &Path) -> rusqlite::Result<Cens
     let not_closed = counts.into_iter().map(named).collect::<rusqlite::Result<_>>()?;
     let mut wal = OsString::from(path);
     wal.push("-wal");
-    Ok(Census { not_closed, database_bytes: bytes(path), wal_bytes: bytes(Path::new(&wal)) })
+    let (database_bytes, wal_bytes) = (bytes(path), bytes(Path::new(&wal)));
+    Ok(Census { not_closed, database_bytes, wal_bytes, heartbeats: Vec::new() })
 }
 
 /// A file that is not there holds nothing.

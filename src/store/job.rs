@@ -1,8 +1,11 @@
 //! What the writer is asked to do, and what comes of it.
 
+use std::sync::Arc;
+
 use super::create::{self, Create};
 use super::delivery::{self, Keep};
 use super::edit::{self, Comment, Edit};
+use super::heartbeat::{self, CheckHeartbeats, HeartbeatsDone, TakePing};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::session::{self, SessionChange};
@@ -32,6 +35,10 @@ pub enum Job {
     Learn(Names),
     /// A session begins or ends.
     Session(SessionChange),
+    /// A heartbeat reports.
+    TakePing(TakePing),
+    /// Heartbeats may be missed.
+    CheckHeartbeats(Arc<CheckHeartbeats>),
     /// Proof that a write reaches the disk.
     Pulse,
     /// A round of what nobody asked for: closing, forgetting.
@@ -66,6 +73,8 @@ impl Job {
             Self::Keep(keep) => delivery::keep_tx(tx, keep),
             Self::Learn(names) => tx.learn(names),
             Self::Session(change) => session::change_tx(tx, change).map(|()| Done::Written),
+            Self::TakePing(take) => heartbeat::take_tx(tx, take),
+            Self::CheckHeartbeats(check) => heartbeat::check_tx(tx, &check.registry),
             Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
             Self::Upkeep { close_resolved_after_ms, deliveries } => {
                 upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries)
@@ -95,6 +104,8 @@ pub enum Done {
     },
     /// A new timeline entry.
     Entry(Entry),
+    /// Heartbeats are as they should be.
+    Heartbeats(HeartbeatsDone),
     /// It is on disk.
     Written,
     /// As [`Done::Written`], and there is as much to do again.

@@ -2,15 +2,17 @@
 //! job is made of: an incident's row and a timeline entry.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::heartbeat;
 use super::idempotency;
 use super::job::Done;
 use crate::clock::utc_year;
 use crate::error::Error;
 use crate::json::quoted;
-use crate::model::{Change, EntryKind, Number, TIMELINE_ENTRIES, timeline};
+use crate::model::{Change, EntryKind, Heartbeat, Number, TIMELINE_ENTRIES, timeline};
 
 /// The year of this release: numbers never carry an earlier one, whatever the clock says.
 const RELEASE_YEAR: i16 = 2026;
@@ -46,6 +48,8 @@ pub struct Names {
     pub services: Vec<(String, String)>,
     /// Names of integrations, each with its former names.
     pub integrations: Vec<(String, Vec<String>)>,
+    /// The heartbeats.
+    pub heartbeats: Vec<Arc<Heartbeat>>,
 }
 
 /// What the writer remembers between transactions to spare itself look-ups. A rollback takes it back to what it
@@ -62,6 +66,8 @@ pub struct Memory {
     pub(super) idempotency_keys: Option<i64>,
     /// What all deliveries count for.
     pub(super) delivery_bytes: Option<i64>,
+    /// The last sign of life that is written for heartbeats.
+    pub(super) alive_ms: Option<i64>,
 }
 
 /// A timeline entry to be written.
@@ -212,14 +218,15 @@ impl<'a> Tx<'a> {
             former_names.iter().map(|former| (former.clone(), name.clone())).collect::<Vec<_>>()
         };
         let renamed = names.integrations.iter().flat_map(former).collect();
-        let Memory { last_number, last_created_ms, .. } = *self.memory;
-        *self.memory = Memory { last_number, last_created_ms, renamed, ..Memory::default() };
+        let Memory { last_number, last_created_ms, alive_ms, .. } = *self.memory;
+        *self.memory = Memory { last_number, last_created_ms, alive_ms, renamed, ..Memory::default() };
         for (key, name) in &names.services {
             self.service(key, name)?;
         }
         for (name, _) in &names.integrations {
             self.integration(name)?;
         }
+        heartbeat::learn_tx(self, &names.heartbeats)?;
         Ok(Done::Written)
     }
 

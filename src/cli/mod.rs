@@ -8,6 +8,7 @@ mod events;
 mod export;
 mod filters;
 mod healthcheck;
+mod heartbeats;
 mod incidents;
 mod init;
 mod progress;
@@ -50,6 +51,8 @@ enum Command {
     Incidents(incidents::Incidents),
     /// List what senders have sent, accepted and refused; show one, send one again
     Deliveries(deliveries::Deliveries),
+    /// List the jobs that report as long as all is well, and how each is
+    Heartbeats(heartbeats::Heartbeats),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
     Sources(sources::Sources),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Send(send) => send::run(config, send),
         Command::Incidents(incidents) => incidents::run(config, incidents),
         Command::Deliveries(deliveries) => deliveries::run(config, deliveries),
+        Command::Heartbeats(heartbeats) => heartbeats::run(config, heartbeats),
         Command::Sources(sources) => sources::run(config, sources),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),

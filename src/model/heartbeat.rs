@@ -14,6 +14,9 @@ use super::{NativeAlert, Severity, Status};
 use crate::clock::{rfc3339, utc_minute};
 use crate::json::quoted;
 
+/// For how long nobody needs to take a ping: who sends one tries again for a while.
+pub const BRIEF_SILENCE_MS: i64 = 60_000;
+
 /// Characters of a message that are kept: what an incident's description holds.
 const MESSAGE_CHARS: usize = 2000;
 
@@ -201,6 +204,22 @@ impl Beat {
         self.due_at.into_iter().chain(self.ends_by).min()
     }
 
+    /// Moves the deadlines by a time for which no ping could be taken, up to now. A clock that went back makes it negative.
+    ///
+    /// A ping that was to come meanwhile, give or take the grace, may have come in vain, and so may the end of a run: it
+    /// is then a whole period until the next one.
+    pub fn outlast(&mut self, silence_ms: i64, now_ms: i64) {
+        let Some(due) = self.due_at else { return };
+        let in_vain = due - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
+        if silence_ms > BRIEF_SILENCE_MS && in_vain {
+            self.due_at = Some(now_ms + self.period_ms + self.grace_ms);
+            self.end_run();
+            return;
+        }
+        self.due_at = Some(due + silence_ms);
+        self.ends_by = self.ends_by.map(|end| end + silence_ms);
+    }
+
     /// Moves the deadlines to where they would be, had they been set by these.
     pub fn adapt(&mut self, of: &Heartbeat) {
         let (period, grace) = (of.period_ms - self.period_ms, of.grace_ms - self.grace_ms);
@@ -344,6 +363,26 @@ mod tests {
         let mut beat = after(&[(0, Signal::Success, ""), (1, Signal::Start, "")]).unwrap_or_default();
         beat.adapt(&Heartbeat { period_ms: 2 * HOUR, grace_ms: 6 * MINUTE, ..backup() });
         assert_eq!((beat.due_at, beat.ends_by), (Some(126 * MINUTE), Some(7 * MINUTE)));
+    }
+
+    #[test]
+    fn time_for_which_no_ping_could_be_taken_counts_for_nobody() {
+        use Signal::{Start, Success};
+        // From the minute at which it began and for how many minutes, to when it is due afterwards.
+        let due = |pings: &[_], began: i64, minutes: i64| {
+            let mut beat = after(pings).unwrap_or_default();
+            beat.outlast(minutes * MINUTE, (began + minutes) * MINUTE);
+            beat.deadline().map(|at| at / MINUTE)
+        };
+        let up = [(0, Success, "")];
+        assert_eq!(due(&up, 10, 20), Some(85), "nothing was expected meanwhile");
+        assert_eq!(due(&up, 50, 20), Some(135), "the next ping may have come in vain");
+        assert_eq!(due(&up, 62, 1), Some(66), "who sends one tries again for so long");
+        assert_eq!(due(&up, 10, -1440), Some(65 - 1440));
+        let running = [(0, Success, ""), (2, Start, "")];
+        assert_eq!(due(&running, 3, 1), Some(8));
+        assert_eq!(due(&running, 3, 10), Some(78), "so may its end");
+        assert_eq!(due(&[(0, Signal::Fail(None), "")], 3, 10), None);
     }
 
     #[test]

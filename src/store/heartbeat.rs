@@ -3,7 +3,7 @@
 //!
 //! Deadlines count time in which pings could be taken. As long as that is so, a sign of life is written every ten
 //! seconds; where there was none for a while, for whatever reason (no process, a machine asleep, a disk that took
-//! nothing, a clock that leapt), all deadlines move by that while before anything else is done.
+//! nothing, a clock that leapt), all deadlines are moved before anything else is done.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,15 +15,13 @@ use super::job::{Done, Job};
 use super::tx::{Failure, Tx};
 use super::{Store, unexpected};
 use crate::error::Error;
-use crate::model::{AlertLimits, Beat, Heartbeat, NativeAlert, Ping, Report, Services, Signal};
+use crate::model::{
+    AlertLimits, BRIEF_SILENCE_MS, Beat, Heartbeat, NativeAlert, Ping, Report, Services, Signal,
+};
 use crate::registry::{Registry, heartbeats_integration};
 
 /// How often a sign of life is written.
 pub const ALIVE_MS: i64 = 10_000;
-
-/// How long there may be none within one process. Longer than a busy disk takes, shorter than the shortest grace that
-/// anybody means.
-const SILENCE_MS: i64 = 60_000;
 
 /// Heartbeats that are found missed in one transaction: short, so that no POST waits long for it.
 const ROUND: usize = 100;
@@ -169,15 +167,20 @@ fn live_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
         return Ok(());
     }
     // A clock that went back takes the deadlines with it.
-    let lived = same_process && (0..=SILENCE_MS).contains(&silence);
+    let lived = same_process && (0..=BRIEF_SILENCE_MS).contains(&silence);
     if last != 0 && !lived {
-        let sql = "UPDATE heartbeat SET due_at = due_at + ?1, ends_by = ends_by + ?1
-                   WHERE due_at IS NOT NULL OR ends_by IS NOT NULL";
-        let moved = tx.connection.prepare_cached(sql)?.execute([silence])?;
+        let mut moved = 0;
+        for (name, mut beat) in all(tx.connection)?.into_iter().filter(|(_, beat)| beat.deadline().is_some())
+        {
+            beat.outlast(silence, tx.now_ms);
+            save_tx(tx, &name, &beat)?;
+            moved += 1;
+        }
         if same_process && moved > 0 {
             tracing::warn!(
                 silence_ms = silence,
-                "the clock leapt, or nothing could be written for a while: heartbeats are due that much later"
+                heartbeats = moved,
+                "the clock leapt, or nothing could be written for a while; that is held against no heartbeat"
             );
         }
     }

@@ -15,8 +15,10 @@ fn config(every: &str) -> String {
     format!("{HEAD}{SERVICES}{PROD}[watchdog]\nurl = '{URL}'\nevery = '{every}'\n")
 }
 
+type Answer = Mutex<Result<(), String>>;
+
 /// A server, how often it told the watchdog, and what that answers.
-fn server(every: &str) -> (Server, Arc<AtomicUsize>, Arc<Mutex<Result<(), String>>>) {
+fn server(every: &str) -> (Server, Arc<AtomicUsize>, Arc<Answer>) {
     let (told, answer) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Ok(()))));
     let (count, answers) = (Arc::clone(&told), Arc::clone(&answer));
     let outbound = Outbound::by(move |url| {

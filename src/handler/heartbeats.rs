@@ -18,6 +18,7 @@ use crate::error::{Error, FieldError, Kind};
 use crate::model::{Beat, Heartbeat, HeartbeatState, Outcome, Ping, Report, Signal};
 use crate::registry::HEARTBEATS;
 use crate::reply::Answer;
+use crate::route;
 use crate::store::{ALIVE_MS, CheckHeartbeats, TakePing};
 
 /// When heartbeats have to be looked at.
@@ -45,12 +46,13 @@ impl Default for Deadlines {
     }
 }
 
-/// Finds the heartbeat that a key belongs to.
+/// Finds the heartbeat that the key in a path belongs to.
 ///
 /// # Errors
 /// `unknown_routing_key`
-pub fn authenticate(live: &Live, key: &str) -> Result<Arc<Heartbeat>, Error> {
-    live.config.registry.heartbeat(key).cloned().ok_or_else(|| {
+pub fn authenticate(live: &Live, found: &route::Match<'_>) -> Result<Who, Error> {
+    let key = found.parameters.first().map_or("", |key| key);
+    live.config.registry.heartbeat(key).cloned().map(Who::Heartbeat).ok_or_else(|| {
         let message = "no heartbeat has this key; they are the `keys` of [[heartbeats]] in the configuration";
         Error::new(Kind::UnknownRoutingKey, message)
     })

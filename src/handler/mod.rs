@@ -237,8 +237,7 @@ impl Handler {
                 (Who::Integration(integration), Some(limits.custom_body_bytes))
             }
             Route::Ping | Route::Push => {
-                let key = found.parameters.first().map_or("", |key| key);
-                (Who::Heartbeat(heartbeats::authenticate(&live, key)?), Some(limits.group_body_bytes))
+                (heartbeats::authenticate(&live, &found)?, Some(limits.group_body_bytes))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             // Who looks at a page is found out when it is made: whoever may not is sent to log in.

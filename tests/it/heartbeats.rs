@@ -382,6 +382,7 @@ fn they_are_shown_to_who_may_read_services_and_no_key_is() {
     ping(&server, "/fail");
     let page = look(&server, "/incidents/INC-2026-001");
     assert!(page.text.contains("href=\"/services#heartbeats\""), "{}", page.text);
+    assert!(look(&server, "/").text.contains("<option value=\"heartbeats\""));
     // In what others send it is a secret like any other.
     server.post_to(WEBHOOK, alert(json!({ "title": "t", "metadata": { "curl": format!("/ping/{uuid}") } })));
     let delivery = server.get("/api/v1/integrations/prod/deliveries/1").data().to_string();

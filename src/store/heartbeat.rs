@@ -176,7 +176,8 @@ fn live_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
             save_tx(tx, &name, &beat)?;
             moved += 1;
         }
-        if same_process && moved > 0 {
+        // A clock that is put right by a moment is no news.
+        if same_process && moved > 0 && silence.abs() >= ALIVE_MS {
             tracing::warn!(
                 silence_ms = silence,
                 heartbeats = moved,

@@ -279,6 +279,24 @@ fn time_in_which_nothing_ran_does_not_count() {
 }
 
 #[test]
+fn the_end_of_a_run_may_come_while_nothing_runs() {
+    let config = format!("{HEAD}{SERVICES}{PROD}{BACKUP}");
+    let mut server = Server::start(&config);
+    for (down, expected) in [(30 * SECOND, "running"), (10 * MINUTE, "up")] {
+        ping(&server, "/start");
+        server.stop();
+        server.advance(down);
+        server.restart(&config);
+        server.tick();
+        assert_eq!((state(&server).as_str(), incidents(&server).len()), (expected, 0));
+    }
+    server.live(HOUR + 4 * MINUTE);
+    assert_eq!(incidents(&server), []);
+    server.live(MINUTE);
+    assert_eq!(incidents(&server).len(), 1);
+}
+
+#[test]
 fn a_clock_that_leaps_alarms_nobody_and_lets_nobody_off() {
     let server = server();
     ping(&server, "");

@@ -1,11 +1,12 @@
 //! Heartbeats of a real process: the line in a crontab, a kill, and the table for people.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 use rusqlite::Connection;
 
-use crate::harness::{CONFIG, Folder, told};
+use crate::harness::{CONFIG, Folder, Server, told};
 use crate::http::Chunked;
 
 const PING_KEY: &str = "5f0c2c1e-91cd-4d0c-8c2b-6f5f0d1f7a21";
@@ -17,7 +18,7 @@ fn config() -> String {
     )
 }
 
-fn curl(server: &crate::harness::Server, rest: &str) -> (Option<i32>, String, String) {
+fn curl(server: &Server, rest: &str) -> (Option<i32>, String, String) {
     let line = format!("curl -fsS -m 10 --retry 5 {}/ping/{PING_KEY}{rest}", server.url());
     told(&Command::new("bash").arg("-c").arg(line).output().unwrap())
 }
@@ -60,6 +61,26 @@ fn a_kill_loses_no_ping_and_the_time_after_it_does_not_count() {
     assert!(missed.is_some_and(|line| line.contains("\"integration\":\"heartbeats\"")));
     assert_eq!(curl(&server, "/0").0, Some(0));
     assert_eq!(server.get("/api/v1/incidents?dedup_key=backup")["items"][0]["status"], "resolved");
+    server.terminate();
+}
+
+#[test]
+fn the_watchdog_is_asked_over_the_network_and_its_url_is_nowhere() {
+    let watchdog = TcpListener::bind("127.0.0.1:0").unwrap();
+    let secret = "/ping/watchdog-url-0123456789";
+    let url = format!("http://{}{secret}", watchdog.local_addr().unwrap());
+    let folder = Folder::new(&format!("{CONFIG}[watchdog]\nurl = {{ env = \"WATCHDOG\" }}\n"));
+    let mut serve = folder.firebell(&["serve"]);
+    serve.env("WATCHDOG", url);
+    let mut server = Server::start(serve);
+    server.secrets.push(secret.into());
+    let (stream, _) = watchdog.accept().unwrap();
+    let mut lines = BufReader::new(&stream).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), format!("GET {secret} HTTP/1.1"));
+    let head = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+    assert!(head.into_iter().any(|line| line.to_lowercase().starts_with("user-agent: firebell/")));
+    (&stream).write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+    server.wait_for("the watchdog could not be told");
     server.terminate();
 }
 

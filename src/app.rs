@@ -24,6 +24,9 @@ use crate::store::{Names, Options, Store};
 /// How often the store looks after itself.
 const UPKEEP: Duration = Duration::from_secs(60);
 
+/// How often it is looked who is late, and who has to be told that all is well.
+const TICK: Duration = Duration::from_secs(1);
+
 /// How often what senders delivered goes to the store.
 const HAND_OVER: Duration = Duration::from_secs(1);
 
@@ -62,7 +65,8 @@ impl App {
     pub fn start(config: Config, clock: Clock, outbound: Outbound) -> Result<Self, AppError> {
         let runtime = Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(config.limits.readers as usize)
+            // One more than readers, so that no answer of a watchdog is waited for in a reader's place.
+            .max_blocking_threads(config.limits.readers as usize + 1)
             .build()
             .map_err(|error| AppError(format!("cannot start the runtime: {error}")))?;
         // Before the store is touched: that an address is taken is the likelier mistake.
@@ -151,6 +155,14 @@ impl App {
         self.runtime.block_on(self.store.upkeep(&self.handler.live().config))
     }
 
+    /// Does now what is done every second: looks which heartbeats are missed, and tells the watchdog that all is well.
+    pub fn tick(&self) {
+        self.runtime.block_on(async {
+            self.handler.check_heartbeats().await;
+            self.handler.tell_watchdog().await;
+        });
+    }
+
     /// Resolves when a thread has died, which only a bug does to it: from then on nothing can be acknowledged.
     pub async fn died(&self) {
         let mut serving = self.serving.clone();
@@ -199,6 +211,7 @@ async fn serve(
     let teller = Arc::clone(&handler);
     let mut telling = tokio::spawn(async move { teller.tell().await });
     let mut keeping = tokio::spawn(keep(Arc::clone(&handler)));
+    let mut watching = tokio::spawn(watch_over(Arc::clone(&handler)));
     server::serve(listener, Arc::clone(&handler), async {
         tokio::select! {
             // An error means that the app is gone.
@@ -208,6 +221,7 @@ async fn serve(
             _ = &mut telling => {}
             _ = &mut keeping => {}
             _ = &mut notifying => {}
+            _ = &mut watching => {}
         }
         // At once: attempts under way have as long as requests have.
         notifier.stop();
@@ -217,6 +231,7 @@ async fn serve(
     if tokio::time::timeout(limit, &mut notifying).await.is_err() {
         notifying.abort();
     }
+    watching.abort();
     // Before its task is ended, which may be at it: what was delivered last is to outlive the process.
     handler.hand_over_last_deliveries().await;
     keeping.abort();
@@ -232,6 +247,25 @@ async fn look_after(handler: Arc<Handler>, store: Arc<Store>) {
             tracing::warn!(%error, cause = error.cause().map(tracing::field::display), "upkeep failed; it is tried again in a minute");
         }
     }
+}
+
+/// Side by side: a watchdog that is slow to answer delays nothing.
+async fn watch_over(handler: Arc<Handler>) {
+    let beating = async {
+        let mut every = tokio::time::interval(TICK);
+        loop {
+            every.tick().await;
+            handler.check_heartbeats().await;
+        }
+    };
+    let telling = async {
+        let mut every = tokio::time::interval(TICK);
+        loop {
+            every.tick().await;
+            handler.tell_watchdog().await;
+        }
+    };
+    tokio::join!(beating, telling);
 }
 
 async fn keep(handler: Arc<Handler>) {
@@ -250,6 +284,7 @@ fn names_of(config: &Config) -> Names {
         integrations: integrations.map(|one| (one.name.clone(), one.formerly.clone())).collect(),
         routing: Arc::clone(&config.routing),
         notify: config.notify,
+        heartbeats: config.registry.heartbeats().to_vec(),
     }
 }
 

@@ -69,6 +69,15 @@ pub fn rfc3339(ms: i64) -> String {
     PRINTER.timestamp_to_string(&Timestamp::from_millisecond(ms).unwrap_or_default())
 }
 
+/// To the minute, as people read it: `2026-11-23 08:00 UTC`.
+#[must_use]
+pub fn utc_minute(ms: i64) -> String {
+    let text = rfc3339(ms);
+    // A year beyond four digits is written with a sign and six.
+    let minute = text.rsplit_once(':').map_or(text.as_str(), |(minute, _)| minute);
+    format!("{} UTC", minute.replace('T', " "))
+}
+
 /// The milliseconds of a time as in RFC 3339, whatever its offset. A `+` that came out of a URL as a space is one.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
@@ -111,6 +120,7 @@ mod tests {
     fn times_are_rfc3339_with_milliseconds() {
         assert_eq!(rfc3339(1_795_420_800_123), "2026-11-23T08:00:00.123Z");
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(utc_minute(1_795_420_800_123), "2026-11-23 08:00 UTC");
     }
 
     #[test]

@@ -19,6 +19,11 @@
 //! [`handler`] tells those who watch what was committed, and keeps the request itself, without its secrets, to be looked
 //! at and sent again.
 //!
+//! # A heartbeat
+//! A ping goes the same way as far as the writer, which keeps what is known of each heartbeat, and sends an alert about one
+//! that failed or is back into the same deduplication, in the same transaction. [`app`] has those that are missed looked
+//! for about every second. Deadlines count only time in which pings could be taken.
+//!
 //! # Layers
 //! A module uses only those of lower layers, and its own; a test reads the `use` lines.
 //!

@@ -1,6 +1,7 @@
 //! Who may send what, about which service: the services, integrations and tokens of the configuration, found by what
 //! a request carries. Secrets are kept only as far as they must be: keys and tokens as SHA-256, signing secrets whole.
 
+mod heartbeats;
 mod protection;
 
 use std::collections::{HashMap, HashSet};
@@ -11,6 +12,8 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, FieldError, nearest};
 use crate::model::{Services, Severity};
 use crate::source::{Parsed, Request, Source};
+use heartbeats::Heartbeats;
+pub use heartbeats::{HEARTBEATS, heartbeats_integration};
 pub use protection::{Protection, SignatureScheme};
 
 /// The routing key of the shipped `config.toml`: public knowledge, so it works on loopback only.
@@ -144,6 +147,7 @@ pub struct Registry {
     /// Of every integration.
     authorizations: HashSet<Hash>,
     default_severity: Option<Severity>,
+    heartbeats: Heartbeats,
 }
 
 impl Registry {
@@ -207,13 +211,15 @@ impl Registry {
         self.integration_by_key.get(&hash(routing_key)).map(|&index| &self.integrations[index])
     }
 
-    /// Whether `word` is a secret that somebody may send: a routing key, a token, or what an integration wants to see.
+    /// Whether `word` is a secret that somebody may send: a routing key, a heartbeat's key, a token, or what an
+    /// integration wants to see.
     #[must_use]
     pub fn is_secret(&self, word: &str) -> bool {
         let known = hash(word);
         let authorizes = |scheme: &str| self.authorizations.contains(&hash(&format!("{scheme} {word}")));
         self.integration_by_key.contains_key(&known)
             || self.token_by_hash.contains_key(&known)
+            || self.is_heartbeats_key(&known)
             || (!self.authorizations.is_empty() && (authorizes("bearer") || authorizes("basic")))
     }
 

@@ -170,8 +170,13 @@ pub fn failure(error: &Error, dialect: Dialect, request_id: &str, now_ms: i64) -
         Dialect::PagerDuty => dialect::pagerduty(error),
         Dialect::Ntfy => dialect::ntfy(error),
         Dialect::Gotify => dialect::gotify(error),
+        Dialect::Healthchecks => dialect::healthchecks(error),
+        Dialect::UptimeKuma => dialect::uptime_kuma(error),
     };
     let mut headers = common_headers();
+    if dialect == Dialect::Healthchecks {
+        headers[0].1 = HeaderValue::from_static("text/plain; charset=utf-8");
+    }
     if let Some(seconds) = error.retry_after_s {
         headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
     }

@@ -17,6 +17,8 @@ pub enum Route {
     Gotify,
     GotifyVersion,
     GotifyHealth,
+    Ping,
+    Push,
     AuthVerify,
     Incidents,
     Incident,
@@ -30,6 +32,7 @@ pub enum Route {
     CommentIncident,
     Services,
     Service,
+    Heartbeats,
     Integrations,
     Deliveries,
     Delivery,
@@ -67,7 +70,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 58] = [
+pub const TABLE: [(&str, &str, Route); 69] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -87,6 +90,17 @@ pub const TABLE: [(&str, &str, Route); 58] = [
     ("POST", "/message", Route::Gotify),
     ("GET", "/version", Route::GotifyVersion),
     ("GET", "/health", Route::GotifyHealth),
+    // Heartbeats, as Healthchecks and Uptime Kuma take them. A slash at the end is forgiven, as there.
+    ("GET", "/ping/{key}", Route::Ping),
+    ("POST", "/ping/{key}", Route::Ping),
+    ("GET", "/ping/{key}/", Route::Ping),
+    ("POST", "/ping/{key}/", Route::Ping),
+    ("GET", "/ping/{key}/{signal}", Route::Ping),
+    ("POST", "/ping/{key}/{signal}", Route::Ping),
+    ("GET", "/api/push/{key}", Route::Push),
+    ("POST", "/api/push/{key}", Route::Push),
+    ("GET", "/api/push/{key}/", Route::Push),
+    ("POST", "/api/push/{key}/", Route::Push),
     ("GET", "/api/v1/auth/verify", Route::AuthVerify),
     ("GET", "/api/v1/incidents", Route::Incidents),
     // Before the numbers, none of which is called like that.
@@ -101,6 +115,7 @@ pub const TABLE: [(&str, &str, Route); 58] = [
     ("POST", "/api/v1/incidents/{number}/acknowledge", Route::IncidentAcknowledge),
     ("GET", "/api/v1/services", Route::Services),
     ("GET", "/api/v1/services/{id}", Route::Service),
+    ("GET", "/api/v1/heartbeats", Route::Heartbeats),
     ("GET", "/api/v1/integrations", Route::Integrations),
     ("GET", "/api/v1/integrations/{name}/deliveries", Route::Deliveries),
     ("GET", "/api/v1/integrations/{name}/deliveries/{delivery_id}", Route::Delivery),
@@ -139,6 +154,8 @@ pub enum Dialect {
     PagerDuty,
     Ntfy,
     Gotify,
+    Healthchecks,
+    UptimeKuma,
 }
 
 impl Dialect {
@@ -146,10 +163,14 @@ impl Dialect {
     /// understand that.
     #[must_use]
     pub fn of(path: &str) -> Self {
+        if path.starts_with("/api/push/") {
+            return Self::UptimeKuma;
+        }
         match path.split('/').nth(1) {
             Some("v2") => Self::PagerDuty,
             Some("ntfy") => Self::Ntfy,
             Some("message" | "version" | "health") => Self::Gotify,
+            Some("ping") => Self::Healthchecks,
             _ => Self::Firebell,
         }
     }
@@ -162,6 +183,8 @@ impl Dialect {
             Self::PagerDuty => "/v2/enqueue",
             Self::Ntfy => "/ntfy/{routing_key}",
             Self::Gotify => "/message",
+            Self::Healthchecks => "/ping/{key}",
+            Self::UptimeKuma => "/api/push/{key}",
         }
     }
 }
@@ -251,7 +274,14 @@ mod tests {
 
     #[test]
     fn a_path_has_the_dialect_of_its_senders() {
-        for dialect in [Dialect::Firebell, Dialect::PagerDuty, Dialect::Ntfy, Dialect::Gotify] {
+        for dialect in [
+            Dialect::Firebell,
+            Dialect::PagerDuty,
+            Dialect::Ntfy,
+            Dialect::Gotify,
+            Dialect::Healthchecks,
+            Dialect::UptimeKuma,
+        ] {
             assert_eq!(Dialect::of(dialect.path()), dialect);
             assert!(TABLE.iter().any(|(method, path, _)| (*method, *path) == ("POST", dialect.path())));
         }

@@ -217,10 +217,25 @@ CREATE TABLE search_changed (
 CREATE TABLE pulse (
     id    INTEGER PRIMARY KEY CHECK (id = 1),
     beats INTEGER NOT NULL,                  -- grows at each, since SQLite does not write what has not changed
-    at    INTEGER NOT NULL                   -- the last time that was trusted
+    at    INTEGER NOT NULL,                  -- the last time that was trusted
+    alive_at INTEGER NOT NULL                -- the last time at which pings of heartbeats could be taken, to ten seconds
 ) STRICT;
 
-INSERT INTO pulse (id, beats, at) VALUES (1, 0, 0);
+INSERT INTO pulse (id, beats, at, alive_at) VALUES (1, 0, 0, 0);
+
+-- What is known of each heartbeat that has reported, by the name that the configuration has for it.
+CREATE TABLE heartbeat (
+    name         TEXT PRIMARY KEY,
+    period_ms    INTEGER NOT NULL,           -- by which the deadlines were set
+    grace_ms     INTEGER NOT NULL,
+    last_ping_at INTEGER NOT NULL,
+    due_at       INTEGER,                    -- a success must have come by then; NULL: it is down
+    started_at   INTEGER,                    -- of the run under way
+    ends_by      INTEGER,                    -- that run must have ended by then
+    down         INTEGER NOT NULL CHECK (down IN (0, 1)),  -- failed or missed, and no success since
+    run          TEXT,                       -- what the run under way is called
+    message      TEXT                        -- the last one
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE session (
     id         BLOB NOT NULL UNIQUE,

@@ -9,6 +9,7 @@ mod events;
 mod export;
 mod filters;
 mod healthcheck;
+mod heartbeats;
 mod incidents;
 mod init;
 mod outbox;
@@ -54,6 +55,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// List what people were told, and what they are owed
     Outbox(outbox::Outbox),
+    /// List the jobs that report as long as all is well, and how each is
+    Heartbeats(heartbeats::Heartbeats),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
     Sources(sources::Sources),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Incidents(incidents) => incidents::run(config, incidents),
         Command::Deliveries(deliveries) => deliveries::run(config, deliveries),
         Command::Outbox(outbox) => outbox::run(config, outbox),
+        Command::Heartbeats(heartbeats) => heartbeats::run(config, heartbeats),
         Command::Sources(sources) => sources::run(config, sources),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),

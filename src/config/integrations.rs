@@ -21,15 +21,15 @@ impl Resolver<'_, '_> {
         raw: Vec<RawIntegration>,
         services: Option<&Registry>,
         listen: SocketAddr,
+        keys_in_use: &mut Unique,
     ) -> Vec<(Integration, Vec<Secret>)> {
         self.check_integration_names(&raw);
-        let mut keys_in_use = Unique::default();
         let mut integrations = Vec::new();
         for mut raw in raw {
             let label = label(raw.name.as_ref());
             let for_pagerduty = raw.source.as_ref().is_some_and(|source| source.value == "pagerduty");
             let keys = std::mem::take(&mut raw.routing_keys);
-            let keys = self.routing_keys(keys, for_pagerduty, &label, &mut keys_in_use, listen);
+            let keys = self.routing_keys(keys, for_pagerduty, &label, keys_in_use, listen);
             let source = raw.source.take().and_then(|source| self.source(&source, &mut raw, &label));
             let scheme = raw.signature.as_ref().map(|at| at.value);
             let scheme = scheme.or(source.as_ref().map(|(_, scheme)| *scheme)).unwrap_or_default();
@@ -37,7 +37,7 @@ impl Resolver<'_, '_> {
             let default_service = raw
                 .default_service
                 .zip(services)
-                .and_then(|(at, services)| self.default_service(&at, services));
+                .and_then(|(at, services)| self.service_of("integrations.default_service", &at, services));
             let (Some(name), Some((source, _))) = (raw.name, source) else { continue };
             let (after_resolve, on_unknown_resolve) = resolve_rules(&source);
             let integration = Integration {
@@ -164,6 +164,7 @@ impl Resolver<'_, '_> {
         // All present names first: where a former one clashes, the former one is the mistake.
         for name in present.chain(raw.iter().flat_map(|integration| &integration.formerly)) {
             self.claim_name("integration name", name, &mut names);
+            self.check_not_reserved(&name.value, &name.place);
         }
     }
 
@@ -180,31 +181,24 @@ impl Resolver<'_, '_> {
             let what = format!("a routing key of integration `{label}`");
             let Some(key) = self.secret(value, &place, &what) else { continue };
             let text = key.expose();
-            let fits = (16..=128).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
             if for_pagerduty && !pagerduty::is_routing_key(text) {
                 let message = format!(
                     "{what} must be 32 of the characters A-Z, a-z and 0-9, which is all that PagerDuty's senders take; \
                      `openssl rand -hex 16` makes one"
                 );
                 self.problems.report(&place, message);
-            } else if !fits {
-                let message = format!(
-                    "{what} must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` \
-                     makes one"
-                );
-                self.problems.report(&place, message);
-            } else if text == PLACEHOLDER_KEY && !is_loopback(listen) {
+            } else if !for_pagerduty
+                && self.check_key(text, &place, &what)
+                && text == PLACEHOLDER_KEY
+                && !is_loopback(listen)
+            {
                 let message = format!(
                     "{what} is the placeholder that everybody knows, and `listen` is open to a network; `openssl rand \
                      -hex 16` makes a key"
                 );
                 self.problems.report(&place, message);
             }
-            if let Some(first) = in_use.claim(text, label, &place) {
-                let line = self.problems.name(&first.place);
-                self.problems.report(&place, format!("{what} is already a key of `{}`, {line}", first.owner));
-            }
+            self.claim_key(text, label, &place, &what, in_use);
             keys.push(key);
         }
         keys
@@ -225,14 +219,20 @@ impl Resolver<'_, '_> {
         secrets
     }
 
-    fn default_service(&mut self, at: &At<String>, services: &Registry) -> Option<String> {
+    /// The id of the active service that `option` names.
+    pub(super) fn service_of(
+        &mut self,
+        option: &str,
+        at: &At<String>,
+        services: &Registry,
+    ) -> Option<String> {
         let hint = match services.service(&at.value) {
             Ok(service) => return Some(service.id.clone()),
             Err(ServiceProblem::Inactive) => "has `active = false`".to_owned(),
             Err(ServiceProblem::Unknown(Some(near))) => format!("is no service; did you mean `{near}`?"),
             Err(ServiceProblem::Unknown(None)) => "is no id or alias of one of the [[services]]".to_owned(),
         };
-        self.problems.report(&at.place, format!("`integrations.default_service`: `{}` {hint}", at.value));
+        self.problems.report(&at.place, format!("`{option}`: `{}` {hint}", at.value));
         None
     }
 }

@@ -6,6 +6,7 @@
 
 mod channels;
 mod deliveries;
+mod heartbeats;
 mod integrations;
 mod limits;
 mod log;
@@ -33,6 +34,7 @@ use url::{Host, Url};
 
 pub use channels::ChannelPreset;
 pub use deliveries::DeliveryLimits;
+pub use heartbeats::Watchdog;
 pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use mapping::Preset;
@@ -84,6 +86,8 @@ pub struct Config {
     pub channels: Vec<Arc<Channel>>,
     /// Who is told of what.
     pub routing: Arc<Routing>,
+    /// Whom Firebell tells that it is well.
+    pub watchdog: Option<Watchdog>,
     /// The services, integrations and tokens, as requests find them.
     pub registry: Arc<Registry>,
     /// What posts to each integration, in the configuration's order. For commands; the server needs the registry only.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::channels::{RawChannel, read_channel};
 use super::deliveries::DeliveryLimits;
+use super::heartbeats::{RawHeartbeat, RawWatchdog};
 use super::limits::Limits;
 use super::mapping::read_mapping;
 use super::notify::NotifyLimits;
@@ -43,6 +44,8 @@ pub(super) struct RawConfig {
     pub(super) limits: Limits,
     pub(super) services: Vec<RawService>,
     pub(super) integrations: Vec<RawIntegration>,
+    pub(super) heartbeats: Vec<RawHeartbeat>,
+    pub(super) watchdog: RawWatchdog,
     pub(super) tokens: Vec<RawToken>,
 }
 
@@ -119,6 +122,8 @@ impl RawConfig {
             limits: root.table("limits", Limits::read),
             services: root.tables("services", read_service),
             integrations: root.tables("integrations", read_integration),
+            heartbeats: root.tables("heartbeats", RawHeartbeat::read),
+            watchdog: root.table("watchdog", RawWatchdog::read),
             tokens: root.tables("tokens", read_token),
         }
     }

@@ -33,12 +33,16 @@ impl Resolver<'_, '_> {
         // Where a service has lost its id, a reference to it would look like a second mistake.
         let references = (services.len() == written)
             .then(|| Registry::new(services.clone(), Vec::new(), Vec::new(), default_severity));
-        let integrations = self.integrations(raw.integrations, references.as_ref(), listen);
+        let mut keys_in_use = Unique::default();
+        let references = references.as_ref();
+        let integrations = self.integrations(raw.integrations, references, listen, &mut keys_in_use);
+        let heartbeats = self.heartbeats(raw.heartbeats, references, &mut keys_in_use);
+        let watchdog = self.watchdog(raw.watchdog);
         let channels = self.channels(raw.channels);
         let routing = self.routing(
             raw.routes,
             channels.iter().map(|channel| channel.name.clone()).collect(),
-            references.as_ref(),
+            references,
             &integrations.iter().map(|(integration, _)| integration.name.clone()).collect::<Vec<_>>(),
         );
         let tokens = self.tokens(raw.tokens);
@@ -68,14 +72,21 @@ impl Resolver<'_, '_> {
             notify: raw.notify,
             channels: channels.into_iter().map(Arc::new).collect(),
             routing: Arc::new(routing),
+            watchdog,
             senders: senders.collect(),
             client_tokens: client_tokens.collect(),
-            registry: Arc::new(Registry::new(
-                services,
-                integrations.into_iter().map(|(integration, keys)| (integration, expose_all(keys))).collect(),
-                tokens.into_iter().map(|(token, secret)| (token, secret.into_string())).collect(),
-                default_severity,
-            )),
+            registry: Arc::new(
+                Registry::new(
+                    services,
+                    integrations
+                        .into_iter()
+                        .map(|(integration, keys)| (integration, expose_all(keys)))
+                        .collect(),
+                    tokens.into_iter().map(|(token, secret)| (token, secret.into_string())).collect(),
+                    default_severity,
+                )
+                .with_heartbeats(heartbeats),
+            ),
         }
     }
 
@@ -175,6 +186,35 @@ impl Resolver<'_, '_> {
             let line = self.problems.name(&first.place);
             self.problems.report(&name.place, format!("{what} `{}` is already taken on {line}", name.value));
         }
+    }
+
+    /// Takes a key that only one may have; `what` names it in a problem.
+    pub(super) fn claim_key(
+        &mut self,
+        key: &str,
+        owner: &str,
+        place: &Place,
+        what: &str,
+        in_use: &mut Unique,
+    ) {
+        if let Some(first) = in_use.claim(key, owner, place) {
+            let line = self.problems.name(&first.place);
+            self.problems.report(place, format!("{what} is already a key of `{}`, {line}", first.owner));
+        }
+    }
+
+    /// What may stand in a path as it is, and is not guessed. Whether it does.
+    pub(super) fn check_key(&mut self, key: &str, place: &Place, what: &str) -> bool {
+        let fits = (16..=128).contains(&key.len())
+            && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !fits {
+            let message = format!(
+                "{what} must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` \
+                 makes one"
+            );
+            self.problems.report(place, message);
+        }
+        fits
     }
 
     /// The secret itself; `what` names it in a problem.

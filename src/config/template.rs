@@ -28,8 +28,9 @@ mod tests {
     use crate::model::Severity;
 
     fn load(text: &str) -> Result<Config, Problems> {
-        let token = |name: &str| (name == "OPS_TOKEN").then(|| "0123456789abcdef".to_owned());
-        parse(Path::new("config.toml"), text, &token)
+        let secret =
+            |name: &str| ["OPS_TOKEN", "BACKUP_KEY"].contains(&name).then(|| "0123456789abcdef".to_owned());
+        parse(Path::new("config.toml"), text, &secret)
     }
 
     /// The shipped file with every hidden option shown, and a source to which a mapping says something.
@@ -71,6 +72,7 @@ mod tests {
             (b.listen, &b.organization, &b.anonymous, b.session_ms)
         );
         assert_eq!((a.close_resolved_after_ms, a.deliveries), (b.close_resolved_after_ms, b.deliveries));
+        assert_eq!((a.registry.heartbeats(), &a.watchdog), (b.registry.heartbeats(), &b.watchdog));
         assert_eq!(a.registry.services(), b.registry.services());
         assert_eq!(a.registry.integrations(), b.registry.integrations());
         for config in [a, b] {
@@ -87,7 +89,7 @@ mod tests {
         let shown = shown();
         let mut sections: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
         sections.dedup();
-        assert_eq!(sections.len(), 17, "{sections:?}");
+        assert_eq!(sections.len(), 19, "{sections:?}");
         for section in sections {
             // Their names are the user's.
             if section.ends_with("severity_map]") || section.ends_with("headers]") {

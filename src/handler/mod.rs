@@ -6,6 +6,7 @@ mod deliveries;
 mod edits;
 mod export;
 mod gotify;
+mod heartbeats;
 mod incidents;
 mod keeping;
 mod list_query;
@@ -21,6 +22,7 @@ mod stream;
 mod telling;
 mod ui;
 mod views;
+mod watchdog;
 mod webhook;
 
 pub use signature::sign;
@@ -39,6 +41,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::Metrics;
+use crate::model::Heartbeat;
 use crate::outbound::Outbound;
 use crate::registry::{Integration, Scope};
 use crate::reply::Said;
@@ -46,11 +49,13 @@ use crate::route::{self, Route};
 use crate::source::pagerduty;
 use crate::store::Store;
 use access::Caller;
+use heartbeats::Deadlines;
 use keeping::{Delivered, Ring};
 use rate::{RateLimits, SenderKind};
 use sns::Sns;
 use telling::Streams;
 use ui::{LastCounts, Sessions};
+use watchdog::ToWatchdog;
 
 /// What the configuration means at this moment; a reload replaces it as a whole.
 #[derive(Debug)]
@@ -87,6 +92,8 @@ pub struct Handler {
     ring: Ring,
     exports: Arc<Semaphore>,
     sns: Arc<Sns>,
+    deadlines: Deadlines,
+    watchdog: ToWatchdog,
     sessions: Sessions,
     open_counts: LastCounts,
     /// When a write last reached the disk.
@@ -99,6 +106,7 @@ pub struct Handler {
 enum Who {
     Anyone,
     Integration(Arc<Integration>),
+    Heartbeat(Arc<Heartbeat>),
     Caller(Caller),
 }
 
@@ -120,11 +128,12 @@ impl Seen {
         self.route.and_then(|at| route::TABLE.get(at)).map_or("-", |(_, template, _)| template)
     }
 
-    /// Whom the request comes from: `integration:NAME`, `token:NAME`, or `-`.
+    /// Whom the request comes from: `integration:NAME`, `heartbeat:NAME`, `token:NAME`, or `-`.
     #[must_use]
     pub fn sender(&self) -> String {
         match &self.who {
             Some(Who::Integration(integration)) => format!("integration:{}", integration.name),
+            Some(Who::Heartbeat(heartbeat)) => format!("heartbeat:{}", heartbeat.name),
             Some(Who::Caller(caller)) => format!("token:{}", caller.name),
             Some(Who::Anyone) | None => "-".into(),
         }
@@ -165,7 +174,9 @@ impl Handler {
             rate_limits: RateLimits::default(),
             streams,
             ring: Ring::default(),
-            sns: Arc::new(Sns::new(outbound)),
+            sns: Arc::new(Sns::new(outbound.clone())),
+            deadlines: Deadlines::default(),
+            watchdog: ToWatchdog::new(outbound),
             sessions: Sessions::default(),
             open_counts: LastCounts::default(),
             exports: Arc::new(Semaphore::new(export::EXPORTS)),
@@ -229,6 +240,9 @@ impl Handler {
                 let integration = webhook::authenticate(&live, &key, head)?;
                 (Who::Integration(integration), Some(limits.custom_body_bytes))
             }
+            Route::Ping | Route::Push => {
+                (heartbeats::authenticate(&live, &found)?, Some(limits.group_body_bytes))
+            }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             // Who looks at a page is found out when it is made: whoever may not is sent to log in.
             Route::Permalink if ui::wants_page(head) => (Who::Anyone, None),
@@ -245,7 +259,7 @@ impl Handler {
             | Route::Notifications => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
-            Route::Services | Route::Service => {
+            Route::Services | Route::Service | Route::Heartbeats => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::ServicesRead))?), None)
             }
             Route::CreateIncident
@@ -265,8 +279,8 @@ impl Handler {
         };
         let who = seen.who.insert(who).clone();
         self.check_rate(&who)?;
-        // A webhook's first one is its key, which is not kept beyond this point.
-        let keys = usize::from(matches!(who, Who::Integration(_)));
+        // The first one of a webhook or a ping is its key, which is not kept beyond this point.
+        let keys = usize::from(matches!(who, Who::Integration(_) | Who::Heartbeat(_)));
         let parameters = found.parameters.into_iter().skip(keys).map(Into::into).collect();
         Ok(Admitted { route: found.route, parameters, who, body_limit, live })
     }
@@ -294,7 +308,7 @@ impl Handler {
 
     fn check_rate(&self, who: &Who) -> Result<(), Error> {
         let (kind, name, per_minute) = match who {
-            Who::Anyone => return Ok(()),
+            Who::Anyone | Who::Heartbeat(_) => return Ok(()),
             Who::Integration(one) => (SenderKind::Integration, &one.name, one.rate_per_minute),
             Who::Caller(caller) => (SenderKind::Token, &caller.name, caller.rate_per_minute),
         };
@@ -324,6 +338,8 @@ impl Handler {
             Route::PagerDutyChange => self.receive_change(admitted, head, body, seen).await,
             Route::GotifyVersion => Ok(gotify::version()),
             Route::GotifyHealth => self.readyz().await.map(|_| gotify::healthy()),
+            Route::Ping => self.take_ping(admitted, head, body).await,
+            Route::Push => self.take_push(admitted, head).await,
             Route::AuthVerify => access::verify(admitted),
             Route::Incidents => self.list_incidents(admitted, head).await,
             Route::Permalink if matches!(admitted.who, Who::Anyone) => {
@@ -341,6 +357,7 @@ impl Handler {
             Route::CommentIncident => self.comment(admitted, head, body).await,
             Route::Services => services::list(admitted, head),
             Route::Service => services::show(admitted),
+            Route::Heartbeats => self.list_heartbeats(admitted, head).await,
             Route::IncidentStatus => self.set_status(admitted, head, body).await,
             Route::IncidentAcknowledge => self.acknowledge(admitted, head, body).await,
             Route::Integrations => self.list_integrations(admitted, head).await,

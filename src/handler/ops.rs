@@ -38,7 +38,8 @@ impl Handler {
     async fn count(&self, admitted: &Admitted) -> Result<Census, Error> {
         let channels = admitted.live.config.routing.channels.clone();
         let owing = self.store.owed_by(channels, self.now_ms()).await?;
-        Ok(Census { owing, ..self.store.census().await? })
+        let heartbeats = self.count_states(&admitted.live).await.unwrap_or_default();
+        Ok(Census { owing, heartbeats, ..self.store.census().await? })
     }
 
     /// `GET /metrics`

@@ -2,6 +2,7 @@
 //! running service; nothing here is global. The values of labels come from the code or the configuration, never from a
 //! request, so that no sender can make more of them, or read a secret from one.
 
+mod heartbeats;
 mod notify;
 mod requests;
 mod writer;
@@ -17,7 +18,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::model::{Outcome, Owing, Severity, Status};
+use crate::model::{HeartbeatState, Outcome, Owing, Severity, Status};
+pub use heartbeats::WatchdogMetrics;
 pub use notify::{NotifyMetrics, Told};
 pub use requests::RequestMetrics;
 pub use writer::WriterMetrics;
@@ -40,6 +42,8 @@ pub struct Metrics {
     pub alerts: AlertMetrics,
     /// What became of notifications.
     pub notify: NotifyMetrics,
+    /// Requests to the watchdog.
+    pub watchdog: WatchdogMetrics,
     writer: WriterMetrics,
 }
 
@@ -54,6 +58,8 @@ pub struct Census {
     pub database_bytes: u64,
     /// Bytes of its write-ahead log.
     pub wal_bytes: u64,
+    /// How many heartbeats there are in each state.
+    pub heartbeats: Vec<(HeartbeatState, usize)>,
 }
 
 impl Metrics {
@@ -75,8 +81,9 @@ impl Metrics {
         let requests = RequestMetrics::new(&mut registry);
         let alerts = AlertMetrics::new(&mut registry);
         let notify = NotifyMetrics::new(&mut registry);
+        let watchdog = WatchdogMetrics::new(&mut registry);
         writer.register(&mut registry);
-        Self { registry, requests, alerts, notify, writer }
+        Self { registry, requests, alerts, notify, watchdog, writer }
     }
 
     /// All of it as text. `census` is `None` if the store could not be read: the rest is worth the more then.
@@ -148,6 +155,7 @@ fn register_census(registry: &mut Registry, census: &Census, services: &HashSet<
     }
     let help = "Incidents that are not closed; services that the configuration does not name are `other`";
     registry.register("incidents_not_closed", help, incidents);
+    heartbeats::register_states(registry, &census.heartbeats);
     for (name, help, bytes) in [
         ("store_database", "Size of the store's file", census.database_bytes),
         ("store_wal", "Size of the store's write-ahead log", census.wal_bytes),

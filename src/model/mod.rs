@@ -4,6 +4,7 @@
 mod alert;
 mod delivery;
 mod fields;
+mod heartbeat;
 mod incident;
 pub mod metadata;
 mod native;
@@ -19,6 +20,7 @@ mod words;
 pub use alert::{Alert, AlertLimits, is_web_url};
 pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
+pub use heartbeat::{BRIEF_SILENCE_MS, Beat, Heartbeat, HeartbeatState, Ping, Signal};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use native::{NativeAlert, Services};
 pub use notification::{

@@ -110,22 +110,42 @@ pub(super) fn gotify(error: &Error) -> (u16, String) {
     (status, body.to_string())
 }
 
+/// Healthchecks': a few words in plain text.
+pub(super) fn healthchecks(error: &Error) -> (u16, String) {
+    let text = match (error.kind, fields(error)) {
+        (Kind::UnknownRoutingKey | Kind::NotFound, _) => "not found",
+        (Kind::Validation, [FieldError { field, .. }]) if field == "rid" => "invalid uuid format",
+        (Kind::Validation, _) => "invalid url format",
+        _ => &error.message,
+    };
+    (error.kind.status(), text.to_owned())
+}
+
+/// Uptime Kuma's push API: whether it went well, and why not.
+pub(super) fn uptime_kuma(error: &Error) -> (u16, String) {
+    let text = match error.kind {
+        Kind::UnknownRoutingKey | Kind::NotFound => "Monitor not found or not active.",
+        _ => &error.message,
+    };
+    (error.kind.status(), json!({ "ok": false, "msg": text }).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The statuses of a kind in each dialect.
-    fn statuses(kind: Kind) -> [u16; 3] {
+    fn statuses(kind: Kind) -> [u16; 5] {
         let error = Error::new(kind, "is as it is");
-        [pagerduty(&error).0, ntfy(&error).0, gotify(&error).0]
+        [pagerduty, ntfy, gotify, healthchecks, uptime_kuma].map(|say| say(&error).0)
     }
 
     #[test]
     fn a_dialect_has_a_status_of_its_own_where_its_senders_expect_one() {
-        assert_eq!(statuses(Kind::UnknownRoutingKey), [400, 404, 401]);
-        assert_eq!(statuses(Kind::Overloaded), [429, 503, 503]);
-        assert_eq!(statuses(Kind::StorageUnavailable), [503; 3]);
-        assert_eq!(statuses(Kind::Internal), [500; 3]);
+        assert_eq!(statuses(Kind::UnknownRoutingKey), [400, 404, 401, 404, 404]);
+        assert_eq!(statuses(Kind::Overloaded), [429, 503, 503, 503, 503]);
+        assert_eq!(statuses(Kind::StorageUnavailable), [503; 5]);
+        assert_eq!(statuses(Kind::Internal), [500; 5]);
     }
 
     #[test]
@@ -136,5 +156,7 @@ mod tests {
         assert_eq!(ntfy(&error).1, "{\"code\":50301,\"http\":503,\"error\":\"\\\"stopping\\\"\"}\n");
         let expected = r#"{"error":"Service Unavailable","errorCode":503,"errorDescription":"\"stopping\""}"#;
         assert_eq!(gotify(&error).1, expected);
+        assert_eq!(healthchecks(&error).1, "\"stopping\"");
+        assert_eq!(uptime_kuma(&error).1, r#"{"msg":"\"stopping\"","ok":false}"#);
     }
 }

@@ -33,6 +33,7 @@ pub fn census(connection: &mut Connection, path: &Path) -> rusqlite::Result<Cens
     Ok(Census {
         not_closed,
         owing: Vec::new(),
+        heartbeats: Vec::new(),
         database_bytes: bytes(path),
         wal_bytes: bytes(Path::new(&wal)),
     })

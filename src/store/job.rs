@@ -1,8 +1,11 @@
 //! What the writer is asked to do, and what comes of it.
 
+use std::sync::Arc;
+
 use super::create::{self, Create};
 use super::delivery::{self, Keep};
 use super::edit::{self, Comment, Edit};
+use super::heartbeat::{self, CheckHeartbeats, HeartbeatsDone, TakePing};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::outbox::{self, Attempted, Take, Taken};
@@ -37,6 +40,10 @@ pub enum Job {
     Take(Take),
     /// What came of a message.
     Attempted(Attempted),
+    /// A heartbeat reports.
+    TakePing(TakePing),
+    /// Heartbeats may be missed.
+    CheckHeartbeats(Arc<CheckHeartbeats>),
     /// Proof that a write reaches the disk.
     Pulse,
     /// A round of what nobody asked for: closing, forgetting.
@@ -75,6 +82,8 @@ impl Job {
             Self::Session(change) => session::change_tx(tx, change).map(|()| Done::Written),
             Self::Take(take) => outbox::take_tx(tx, take),
             Self::Attempted(attempted) => outbox::attempted_tx(tx, attempted),
+            Self::TakePing(take) => heartbeat::take_tx(tx, take),
+            Self::CheckHeartbeats(check) => heartbeat::check_tx(tx, &check.registry),
             Self::Pulse => upkeep::pulse_tx(tx).map(|()| Done::Written),
             Self::Upkeep { close_resolved_after_ms, deliveries, notify } => {
                 upkeep::upkeep_tx(tx, watch, *close_resolved_after_ms, deliveries, notify)
@@ -106,6 +115,8 @@ pub enum Done {
     Entry(Entry),
     /// What a channel has to tell.
     Taken(Taken),
+    /// Heartbeats are as they should be.
+    Heartbeats(HeartbeatsDone),
     /// It is on disk.
     Written,
     /// As [`Done::Written`], and there is as much to do again.

@@ -28,7 +28,7 @@ const WRITER_CACHE_KIB: i32 = 8 * 1024;
 const READER_CACHE_KIB: i32 = 1024;
 
 /// Statements kept prepared per connection; more than there are.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 /// Makes the file, empty, if there is none and `create` says so. Before the lock is taken: only what exists has one
 /// true path, whatever symbolic links lead to it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::heartbeat;
 use super::idempotency;
 use super::job::Done;
 use super::outbox::{self, Outbox};
@@ -13,7 +14,7 @@ use crate::clock::utc_year;
 use crate::config::NotifyLimits;
 use crate::error::Error;
 use crate::json::quoted;
-use crate::model::{Change, EntryKind, Number, TIMELINE_ENTRIES, timeline};
+use crate::model::{Change, EntryKind, Heartbeat, Number, TIMELINE_ENTRIES, timeline};
 use crate::routing::Routing;
 
 /// The year of this release: numbers never carry an earlier one, whatever the clock says.
@@ -54,6 +55,8 @@ pub struct Names {
     pub routing: Arc<Routing>,
     /// How much of it may be owed.
     pub notify: NotifyLimits,
+    /// The heartbeats.
+    pub heartbeats: Vec<Arc<Heartbeat>>,
 }
 
 /// What the writer remembers between transactions to spare itself look-ups. A rollback takes it back to what it
@@ -71,6 +74,8 @@ pub struct Memory {
     /// What all deliveries count for.
     pub(super) delivery_bytes: Option<i64>,
     pub(super) outbox: Outbox,
+    /// The last sign of life that is written for heartbeats.
+    pub(super) alive_ms: Option<i64>,
 }
 
 /// A timeline entry to be written.
@@ -222,8 +227,8 @@ impl<'a> Tx<'a> {
             former_names.iter().map(|former| (former.clone(), name.clone())).collect::<Vec<_>>()
         };
         let renamed = names.integrations.iter().flat_map(former).collect();
-        let Memory { last_number, last_created_ms, .. } = *self.memory;
-        *self.memory = Memory { last_number, last_created_ms, renamed, ..Memory::default() };
+        let Memory { last_number, last_created_ms, alive_ms, .. } = *self.memory;
+        *self.memory = Memory { last_number, last_created_ms, alive_ms, renamed, ..Memory::default() };
         for (key, name) in &names.services {
             self.service(key, name)?;
         }
@@ -231,6 +236,7 @@ impl<'a> Tx<'a> {
             self.integration(name)?;
         }
         outbox::learn_tx(self, &names.routing, &names.notify)?;
+        heartbeat::learn_tx(self, &names.heartbeats)?;
         Ok(Done::Written)
     }
 

@@ -38,7 +38,9 @@ impl Answers {
     /// Delivers until the writer has ended; to be run on the thread on which the answers are awaited.
     pub async fn run(mut self) {
         while let Some(answered) = self.0.recv().await {
-            for ((_job, answer), result) in answered {
+            for ((job, answer), result) in answered {
+                // Before the answer: who has it may look whether the writer still has what it was given.
+                drop(job);
                 // The one that asked may have gone away; what is done stays done.
                 answer.send(result).ok();
             }

@@ -13,6 +13,7 @@ use crate::server::{Server, WEBHOOK, alert};
 const PAGERDUTY_KEY: &str = "HUSHpagerduty0000000000000000001";
 const NTFY_KEY: &str = "HUSH-ntfy-key-0001";
 const GOTIFY_KEY: &str = "HUSH-gotify-key-001";
+const HEARTBEAT_KEY: &str = "HUSH-backup-key-001";
 
 /// Every operation: path, method, and what is documented of it.
 fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'static Value)> {
@@ -25,6 +26,7 @@ fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'static Va
 
 /// A path that leads somewhere, on a server with the incident 1.
 fn path(template: &str) -> String {
+    let template = template.replace("{key}", HEARTBEAT_KEY).replace("{signal}", "start");
     let key = if template.starts_with("/ntfy") { NTFY_KEY } else { WEBHOOK.rsplit('/').next().unwrap() };
     let template = template
         .replace("{topic}", "web")
@@ -43,7 +45,10 @@ fn server() -> Server {
              default_service = 'db'\n"
         )
     };
-    let server = Server::with(&kinds.map(integration).concat());
+    let heartbeat = format!(
+        "[[heartbeats]]\nname = 'backup'\nkeys = ['{HEARTBEAT_KEY}']\nservice = 'web'\nperiod = '1d'\n"
+    );
+    let server = Server::with(&(kinds.map(integration).concat() + &heartbeat));
     server.alert(json!({}));
     server
 }

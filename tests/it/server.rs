@@ -140,6 +140,22 @@ impl Server {
         self.app().upkeep().unwrap();
     }
 
+    /// What is done every second by itself.
+    pub fn tick(&self) {
+        self.app().tick();
+    }
+
+    /// Lets time pass, as it passes for a server that runs all the while.
+    pub fn live(&self, for_ms: i64) {
+        let mut left_ms = for_ms;
+        while left_ms > 0 {
+            let step_ms = left_ms.min(30 * SECOND);
+            self.advance(step_ms);
+            self.tick();
+            left_ms -= step_ms;
+        }
+    }
+
     /// Waits until the index for search has caught up with all that was posted.
     pub fn wait_for_index(&self) {
         let file = self.file();

@@ -17,6 +17,7 @@ mod document;
 mod export;
 mod full;
 mod harness;
+mod heartbeats;
 #[allow(dead_code, reason = "shared with the other test binaries; each uses a part of it")]
 #[path = "../support/http.rs"]
 mod http;

@@ -66,10 +66,14 @@ pub fn check(method: &str, path: &str, response: &Response) {
 
 /// In whose words a path is answered; empty: in ours.
 pub fn dialect(path: &str) -> &'static str {
+    if path.starts_with("/api/push/") {
+        return "UptimeKuma";
+    }
     match path.split(['/', '?']).nth(1) {
         Some("v2") => "PagerDuty",
         Some("ntfy") => "Ntfy",
         Some("message" | "version" | "health") => "Gotify",
+        Some("ping") => "Healthchecks",
         _ => "",
     }
 }

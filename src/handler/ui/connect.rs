@@ -101,7 +101,8 @@ impl Connection {
                     "curl {credentials}'{base}/message?token={key}' -F title='It works' -F message=Hello"
                 )),
             ),
-            Dialect::Firebell => {
+            // The last two are heartbeats', and no integration's.
+            Dialect::Firebell | Dialect::Healthchecks | Dialect::UptimeKuma => {
                 let url = format!("{base}/webhooks/{key}");
                 let custom = integration.source.name() == "custom";
                 let curl = custom.then(|| {

@@ -14,7 +14,7 @@ use super::time::Moment;
 use super::{Visit, sentences};
 use crate::error::{Error, FieldError};
 use crate::model::{Incident, Severity, Status};
-use crate::registry::Scope;
+use crate::registry::{HEARTBEATS, Scope};
 use crate::reply::Page;
 use crate::store::{ListQuery, Span};
 
@@ -258,7 +258,10 @@ fn services(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
 fn integrations(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
     let choice =
         |name: &str| Choice { value: name.into(), name: name.into(), on: filters.has("integration", name) };
-    visit.live.config.registry.integrations().iter().map(|one| choice(&one.name)).collect()
+    let registry = &visit.live.config.registry;
+    let heartbeats = (!registry.heartbeats().is_empty()).then_some(HEARTBEATS);
+    let names = registry.integrations().iter().map(|one| one.name.as_str()).chain(heartbeats);
+    names.map(choice).collect()
 }
 
 /// The filters that nothing else on the page shows, each with the list without it.

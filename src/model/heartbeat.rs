@@ -1,0 +1,396 @@
+//! Heartbeats: jobs that report as long as all is well. What one does and what its silence means are values here; the
+//! store keeps them, and its incidents go the way of every alert.
+//!
+//! | signal | what it does |
+//! |---|---|
+//! | success | it is up, due again after period and grace, and the run that it ends is over |
+//! | start | a run begins, which has its grace to end |
+//! | fail | it is down at once |
+//! | log | nothing, but its message is the last one |
+//!
+//! One that has never reported is waited for without a deadline: nobody knows yet when it begins.
+
+use super::{NativeAlert, Severity, Status};
+use crate::clock::{rfc3339, utc_minute};
+use crate::json::quoted;
+
+/// For how long nobody needs to take a ping: who sends one tries again for a while.
+pub const BRIEF_SILENCE_MS: i64 = 60_000;
+
+/// Characters of a message that are kept: what an incident's description holds.
+const MESSAGE_CHARS: usize = 2000;
+
+/// A job that is expected to report, as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Its name, and the `dedup_key` of its incidents.
+    pub name: String,
+    /// What the titles of its incidents call it.
+    pub title: String,
+    /// The id of the service that they are about.
+    pub service: String,
+    /// How bad they are; `None`: what the service says.
+    pub severity: Option<Severity>,
+    /// How often it reports.
+    pub period_ms: i64,
+    /// How late it may be, and how long a run may take.
+    pub grace_ms: i64,
+}
+
+/// What a ping says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// All is well.
+    Success,
+    /// A run begins.
+    Start,
+    /// It went wrong, with this exit status if there was one.
+    Fail(Option<u8>),
+    /// A word in between.
+    Log,
+}
+
+/// A report of a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// What it says.
+    pub signal: Signal,
+    /// The run that it belongs to, if it names one.
+    pub run: Option<String>,
+    /// What it says besides; see [`Ping::message`].
+    pub message: Option<String>,
+}
+
+impl Ping {
+    /// A message as it is kept: nothing around it, nothing that texts may not hold, and not longer than they may be.
+    #[must_use]
+    pub fn message(text: &str) -> Option<String> {
+        let text = text.trim();
+        let mut kept: String =
+            text.chars().take(MESSAGE_CHARS).map(|c| if c == '\0' { '\u{fffd}' } else { c }).collect();
+        if text.chars().nth(MESSAGE_CHARS).is_some() {
+            kept.pop();
+            kept.push('…');
+        }
+        (!kept.is_empty()).then_some(kept)
+    }
+}
+
+/// What is known of a heartbeat that has reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beat {
+    /// The period by which its deadlines were set.
+    pub period_ms: i64,
+    /// The grace, likewise.
+    pub grace_ms: i64,
+    /// When it last reported.
+    pub last_ping_at: i64,
+    /// The last thing that it said.
+    pub message: Option<String>,
+    /// When it must have reported a success.
+    pub due_at: Option<i64>,
+    /// When the run that is under way began.
+    pub started_at: Option<i64>,
+    /// What that run is called.
+    pub run: Option<String>,
+    /// When that run must have ended.
+    pub ends_by: Option<i64>,
+    /// It failed or was missed, and there was no success since.
+    pub down: bool,
+}
+
+/// How a heartbeat is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeartbeatState {
+    /// It has never reported.
+    Waiting,
+    /// It has reported in time.
+    Up,
+    /// A run is under way.
+    Running,
+    /// Its period is over, its grace is not.
+    Late,
+    /// It failed, or was missed.
+    Down,
+}
+
+impl HeartbeatState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Up, Self::Running, Self::Late, Self::Down];
+
+    /// As the API and the metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Up => "up",
+            Self::Running => "running",
+            Self::Late => "late",
+            Self::Down => "down",
+        }
+    }
+
+    /// That of a heartbeat of which `beat` is known.
+    #[must_use]
+    pub fn of(beat: Option<&Beat>, now_ms: i64) -> Self {
+        match beat {
+            None => Self::Waiting,
+            Some(beat) if beat.down => Self::Down,
+            Some(beat) if beat.started_at.is_some() => Self::Running,
+            Some(beat) if beat.due_at.is_some_and(|due| due - beat.grace_ms <= now_ms) => Self::Late,
+            Some(_) => Self::Up,
+        }
+    }
+}
+
+impl Beat {
+    /// What is known after a ping; `None`: still nothing.
+    #[must_use]
+    pub fn after(last: Option<Self>, ping: &Ping, of: &Heartbeat, now_ms: i64) -> Option<Self> {
+        if last.is_none() && ping.signal == Signal::Log {
+            return None;
+        }
+        let mut beat = last.unwrap_or_default();
+        (beat.period_ms, beat.grace_ms) = (of.period_ms, of.grace_ms);
+        if matches!(ping.signal, Signal::Success | Signal::Fail(_)) || ping.message.is_some() {
+            beat.message.clone_from(&ping.message);
+        }
+        if ping.signal != Signal::Log {
+            beat.last_ping_at = now_ms;
+        }
+        match ping.signal {
+            Signal::Success => {
+                beat.down = false;
+                beat.due_at = Some(now_ms + of.period_ms + of.grace_ms);
+                // A success that names another run says nothing of this one.
+                if ping.run.is_none() || ping.run == beat.run {
+                    beat.end_run();
+                }
+            }
+            Signal::Start => beat.start_run(ping.run.clone(), now_ms),
+            Signal::Fail(_) => beat.go_down(),
+            Signal::Log => {}
+        }
+        Some(beat)
+    }
+
+    fn start_run(&mut self, run: Option<String>, now_ms: i64) {
+        let ends_by = now_ms + self.grace_ms;
+        if !self.down {
+            // One that begins late has its grace too; one that begins again and again without an end does not.
+            if self.started_at.is_none() {
+                self.due_at = Some(self.due_at.unwrap_or(ends_by).max(ends_by));
+            }
+            self.ends_by = Some(ends_by);
+        }
+        self.started_at = Some(now_ms);
+        self.run = run;
+    }
+
+    fn end_run(&mut self) {
+        (self.started_at, self.run, self.ends_by) = (None, None, None);
+    }
+
+    /// It failed, or was missed: nothing is awaited but a success.
+    pub fn go_down(&mut self) {
+        self.down = true;
+        self.due_at = None;
+        self.end_run();
+    }
+
+    /// When it is missed, unless it reports before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<i64> {
+        self.due_at.into_iter().chain(self.ends_by).min()
+    }
+
+    /// Moves the deadlines by a time for which no ping could be taken, up to now. A clock that went back makes it negative.
+    ///
+    /// A ping that was to come meanwhile, give or take the grace, may have come in vain, and so may the end of a run: it
+    /// is then a whole period until the next one.
+    pub fn outlast(&mut self, silence_ms: i64, now_ms: i64) {
+        let Some(due) = self.due_at else { return };
+        let in_vain = due - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
+        if silence_ms > BRIEF_SILENCE_MS && in_vain {
+            self.due_at = Some(now_ms + self.period_ms + self.grace_ms);
+            self.end_run();
+            return;
+        }
+        self.due_at = Some(due + silence_ms);
+        self.ends_by = self.ends_by.map(|end| end + silence_ms);
+    }
+
+    /// Moves the deadlines to where they would be, had they been set by these.
+    pub fn adapt(&mut self, of: &Heartbeat) {
+        let (period, grace) = (of.period_ms - self.period_ms, of.grace_ms - self.grace_ms);
+        self.due_at = self.due_at.map(|due| due + period + grace);
+        self.ends_by = self.ends_by.map(|end| end + grace);
+        (self.period_ms, self.grace_ms) = (of.period_ms, of.grace_ms);
+    }
+}
+
+impl Heartbeat {
+    /// The alert about one that did not report in time.
+    #[must_use]
+    pub fn missed(&self, beat: &Beat) -> NativeAlert {
+        let title = match beat.started_at {
+            Some(at) => format!("{}: started {} and has not ended", self.title, utc_minute(at)),
+            None => format!("{}: no ping since {}", self.title, utc_minute(beat.last_ping_at)),
+        };
+        let (period, grace) = (written(self.period_ms), written(self.grace_ms));
+        let mut description = match beat.started_at {
+            Some(_) => format!("A run has {grace} to end."),
+            None => format!("A ping is expected every {period}, and may be {grace} late."),
+        };
+        if let Some(message) = &beat.message {
+            description.push_str("\nIts last message: ");
+            description.push_str(message);
+        }
+        self.alert(title, Some(description), beat.last_ping_at)
+    }
+
+    /// The alert about one that says that it failed.
+    #[must_use]
+    pub fn failed(&self, exit_status: Option<u8>, beat: &Beat) -> NativeAlert {
+        let title = match exit_status {
+            Some(status) => format!("{}: ended with exit status {status}", self.title),
+            None => format!("{}: reported a failure", self.title),
+        };
+        self.alert(title, beat.message.clone(), beat.last_ping_at)
+    }
+
+    /// The alert that ends its incident.
+    #[must_use]
+    pub fn back(&self) -> NativeAlert {
+        NativeAlert {
+            status_only: true,
+            status: Some(Status::Resolved),
+            dedup_key: Some(self.name.clone()),
+            ..NativeAlert::default()
+        }
+    }
+
+    fn alert(&self, title: String, description: Option<String>, last_ping_at: i64) -> NativeAlert {
+        let metadata = [
+            ("heartbeat", self.name.clone()),
+            ("period", written(self.period_ms)),
+            ("last_ping", rfc3339(last_ping_at)),
+        ];
+        NativeAlert {
+            title: Some(title),
+            description,
+            severity: self.severity,
+            dedup_key: Some(self.name.clone()),
+            metadata: metadata.map(|(key, value)| (key.to_owned(), quoted(&value))).into(),
+            ..NativeAlert::default()
+        }
+    }
+}
+
+/// A length of time as the configuration would have it: `90s`, `5m`, `1d`.
+#[must_use]
+fn written(ms: i64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    let (unit, of) = units.into_iter().find(|(_, of)| ms % of == 0).unwrap_or(("ms", 1));
+    format!("{}{unit}", ms / of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+    const HOUR: i64 = 60 * MINUTE;
+
+    fn backup() -> Heartbeat {
+        let (name, title, service) = ("backup".into(), "Backup".into(), "SER-00001".into());
+        Heartbeat { name, title, service, severity: None, period_ms: HOUR, grace_ms: 5 * MINUTE }
+    }
+
+    fn ping(signal: Signal, run: &str) -> Ping {
+        Ping { signal, run: (!run.is_empty()).then(|| run.to_owned()), message: None }
+    }
+
+    /// What is known after these pings, each at a minute.
+    fn after(pings: &[(i64, Signal, &str)]) -> Option<Beat> {
+        pings.iter().fold(None, |last, (minute, signal, run)| {
+            Beat::after(last, &ping(*signal, run), &backup(), minute * MINUTE)
+        })
+    }
+
+    fn deadline(pings: &[(i64, Signal, &str)]) -> Option<i64> {
+        after(pings).and_then(|beat| beat.deadline()).map(|at| at / MINUTE)
+    }
+
+    #[test]
+    fn a_deadline_is_that_of_the_next_success_or_of_the_run_under_way() {
+        use Signal::{Fail, Log, Start, Success};
+        for (pings, expected) in [
+            (&[(0, Log, "")][..], None),
+            (&[(0, Success, "")], Some(65)),
+            (&[(0, Success, ""), (1, Log, "")], Some(65)),
+            (&[(0, Start, "")], Some(5)),
+            (&[(0, Success, ""), (60, Start, "")], Some(65)),
+            // A late start has its grace.
+            (&[(0, Success, ""), (64, Start, "")], Some(69)),
+            // Starting again is no end.
+            (&[(0, Start, ""), (4, Start, "")], Some(5)),
+            (&[(0, Start, "a"), (2, Success, "")], Some(67)),
+            (&[(0, Start, "a"), (2, Success, "a")], Some(67)),
+            (&[(0, Start, "a"), (2, Success, "b")], Some(5)),
+            (&[(0, Start, "a"), (2, Fail(None), "b")], None),
+            (&[(0, Fail(Some(1)), ""), (2, Start, "")], None),
+            (&[(0, Fail(Some(1)), ""), (2, Start, ""), (3, Success, "")], Some(68)),
+        ] {
+            assert_eq!(deadline(pings), expected, "{pings:?}");
+        }
+    }
+
+    #[test]
+    fn states_follow_from_what_is_known() {
+        use Signal::{Fail, Start, Success};
+        let state = |pings: &[_], minute| HeartbeatState::of(after(pings).as_ref(), minute * MINUTE);
+        assert_eq!(state(&[], 0), HeartbeatState::Waiting);
+        assert_eq!(state(&[(0, Success, "")], 59), HeartbeatState::Up);
+        assert_eq!(state(&[(0, Success, "")], 60), HeartbeatState::Late);
+        assert_eq!(state(&[(0, Success, ""), (61, Start, "")], 62), HeartbeatState::Running);
+        assert_eq!(state(&[(0, Fail(None), ""), (1, Start, "")], 2), HeartbeatState::Down);
+        assert_eq!(state(&[(0, Fail(None), ""), (1, Success, "")], 2), HeartbeatState::Up);
+    }
+
+    #[test]
+    fn another_period_moves_the_deadlines_by_the_difference() {
+        let mut beat = after(&[(0, Signal::Success, ""), (1, Signal::Start, "")]).unwrap_or_default();
+        beat.adapt(&Heartbeat { period_ms: 2 * HOUR, grace_ms: 6 * MINUTE, ..backup() });
+        assert_eq!((beat.due_at, beat.ends_by), (Some(126 * MINUTE), Some(7 * MINUTE)));
+    }
+
+    #[test]
+    fn time_for_which_no_ping_could_be_taken_counts_for_nobody() {
+        use Signal::{Start, Success};
+        // From the minute at which it began and for how many minutes, to when it is due afterwards.
+        let due = |pings: &[_], began: i64, minutes: i64| {
+            let mut beat = after(pings).unwrap_or_default();
+            beat.outlast(minutes * MINUTE, (began + minutes) * MINUTE);
+            beat.deadline().map(|at| at / MINUTE)
+        };
+        let up = [(0, Success, "")];
+        assert_eq!(due(&up, 10, 20), Some(85), "nothing was expected meanwhile");
+        assert_eq!(due(&up, 50, 20), Some(135), "the next ping may have come in vain");
+        assert_eq!(due(&up, 62, 1), Some(66), "who sends one tries again for so long");
+        assert_eq!(due(&up, 10, -1440), Some(65 - 1440));
+        let running = [(0, Success, ""), (2, Start, "")];
+        assert_eq!(due(&running, 3, 1), Some(8));
+        assert_eq!(due(&running, 3, 10), Some(78), "so may its end");
+        assert_eq!(due(&[(0, Signal::Fail(None), "")], 3, 10), None);
+    }
+
+    #[test]
+    fn messages_are_cut_and_durations_written_as_they_are_configured() {
+        assert_eq!(Ping::message(" \n"), None);
+        assert_eq!(Ping::message(" a\0b\n").as_deref(), Some("a\u{fffd}b"));
+        let long = Ping::message(&"é".repeat(3000)).unwrap_or_default();
+        assert_eq!((long.chars().count(), long.ends_with("é…")), (2000, true));
+        assert_eq!([90_000, HOUR, 48 * HOUR, 1500].map(written), ["90s", "1h", "2d", "1500ms"]);
+    }
+}

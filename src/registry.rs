@@ -290,6 +290,14 @@ impl Registry {
         self.service_by_reference.get(reference).map_or(reference, |&index| &self.services[index].id)
     }
 
+    /// The names of integrations whose incidents give up their key when they are resolved.
+    #[must_use]
+    pub fn new_after_resolve(&self) -> Vec<String> {
+        let integrations = self.integrations().iter();
+        let new = integrations.filter(|one| one.after_resolve == AfterResolve::New);
+        new.map(|one| one.name.clone()).collect()
+    }
+
     /// The service with an id or alias, active or not.
     #[must_use]
     pub fn any_service(&self, reference: &str) -> Option<&Service> {

@@ -67,10 +67,12 @@ pub enum Page {
     Stream,
     Asset,
     Favicon,
+    Link,
+    ActByLink,
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 69] = [
+pub const TABLE: [(&str, &str, Route); 71] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -138,6 +140,8 @@ pub const TABLE: [(&str, &str, Route); 69] = [
     ("GET", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::Delivery)),
     ("POST", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::ActOnDelivery)),
     ("GET", "/services", Route::Page(Page::Services)),
+    ("GET", "/act/{link}", Route::Page(Page::Link)),
+    ("POST", "/act/{link}", Route::Page(Page::ActByLink)),
     ("GET", "/login", Route::Page(Page::Login)),
     ("POST", "/login", Route::Page(Page::LogIn)),
     ("POST", "/logout", Route::Page(Page::LogOut)),

@@ -191,6 +191,12 @@ CREATE INDEX outbox_owed ON outbox (channel, try_at) WHERE standing = 0;
 CREATE INDEX outbox_done ON outbox (tried_at) WHERE standing <> 0;
 CREATE INDEX outbox_by_incident ON outbox (incident);
 
+-- What links that act are signed with. Made with the file, and never shown.
+CREATE TABLE link_key (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    value BLOB NOT NULL CHECK (length(value) = 64)
+) STRICT;
+
 -- The words of titles and descriptions, as src/store/search.rs splits and folds them. Filled between batches.
 CREATE VIRTUAL TABLE incident_text USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii'

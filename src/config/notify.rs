@@ -20,6 +20,8 @@ pub struct NotifyLimits {
     pub keep: i64,
     /// For how long.
     pub max_age_ms: i64,
+    /// How long links that act do so; 0: messages have none.
+    pub links_for_ms: i64,
     /// Nothing is sent to addresses that are no public ones.
     pub refuse_private: bool,
 }
@@ -36,6 +38,7 @@ impl NotifyLimits {
             owed: section.or("owed", 1000, integer(1..=100_000)),
             keep: section.or("keep", 10_000, integer(0..=10_000_000)),
             max_age_ms: ms(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
+            links_for_ms: ms(section.or("links_for", 24 * HOUR, duration("0s", "30d"))),
             refuse_private: section.or("refuse_private", false, flag),
         }
     }
@@ -51,6 +54,7 @@ impl Default for NotifyLimits {
             owed: 0,
             keep: 0,
             max_age_ms: 0,
+            links_for_ms: 0,
             refuse_private: false,
         }
     }

@@ -10,7 +10,6 @@ use super::{Admitted, Handler, Live, list_query};
 use crate::error::{Error, Kind};
 use crate::json;
 use crate::model::{Fields, Incident, Number, Status, TextRule};
-use crate::registry::AfterResolve;
 use crate::reply::Answer;
 use crate::store::{Acknowledge, SetStatus};
 
@@ -73,15 +72,8 @@ impl Handler {
         let comment = fields.optional_text("comment", COMMENT).filter(|text| !text.is_empty());
         fields.finish()?;
         let Some(to) = to else { return Err(Error::internal("no status and no error says so")) };
-        let integrations = live.config.registry.integrations().iter();
-        let new_after_resolve = integrations.filter(|one| one.after_resolve == AfterResolve::New);
-        let change = SetStatus {
-            number,
-            to,
-            comment,
-            caller: caller.identity.clone(),
-            new_after_resolve: new_after_resolve.map(|one| one.name.clone()).collect(),
-        };
+        let new_after_resolve = live.config.registry.new_after_resolve();
+        let change = SetStatus { number, to, comment, caller: caller.identity.clone(), new_after_resolve };
         self.store.set_status(change).await
     }
 

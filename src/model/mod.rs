@@ -6,6 +6,7 @@ mod delivery;
 mod fields;
 mod heartbeat;
 mod incident;
+mod link;
 pub mod metadata;
 mod native;
 mod notification;
@@ -22,6 +23,7 @@ pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
 pub use heartbeat::{BRIEF_SILENCE_MS, Beat, Heartbeat, HeartbeatState, Ping, Signal};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
+pub use link::{ActLink, LinkAction, LinkKey};
 pub use native::{NativeAlert, Services};
 pub use notification::{
     Answer, Held, Message, MessageId, Notification, Owed, Owing, Part, Reason, Standing, choose,

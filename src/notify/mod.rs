@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, NotifyLimits};
 use crate::error::Error;
 use crate::metrics::{NotifyMetrics, Told};
-use crate::model::{Answer, Message};
+use crate::model::{Answer, LinkKey, Message};
 use crate::store::{Attempted, Store, Take, Taken};
 
 /// How long the first attempt is followed by none, and the longest that any is; in between it doubles.
@@ -44,13 +44,16 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// What `config` says; links begin with `public_url`.
+    /// What `config` says; links begin with `public_url`, and those that act are signed with `link_key`.
     #[must_use]
-    pub fn new(config: &Config, public_url: &str) -> Self {
+    pub fn new(config: &Config, public_url: &str, link_key: &LinkKey) -> Self {
+        let links_for_ms = config.notify.links_for_ms;
+        let links = (links_for_ms > 0).then(|| (link_key.clone(), links_for_ms));
+        let organization = config.organization.clone();
         Self {
             channels: config.channels.clone(),
             limits: config.notify,
-            sender: Sender { organization: config.organization.clone(), public_url: public_url.to_owned() },
+            sender: Sender { organization, public_url: public_url.to_owned(), links },
             client: Client::new(config.notify.timeout, config.notify.refuse_private),
         }
     }
@@ -176,7 +179,7 @@ impl Notifier {
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
         let now_ms = self.clock.now_ms();
         let id = message.id.to_string();
-        let context = setup.sender.context(message, now_ms);
+        let context = setup.sender.context(message, &channel.name, now_ms);
         let request = match context.and_then(|context| channel.render(&context, &id, now_ms / 1000)) {
             Ok(request) => request,
             // The template is to be mended; until then it is owed.

@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::clock::{duration, rfc3339};
 use crate::handler::IncidentView;
-use crate::model::{Held, Incident, Message, MessageId, Number, Part, Reason, ServiceName, Severity, Status};
+use crate::model::{
+    ActLink, Held, Incident, LinkAction, LinkKey, Message, MessageId, Number, Part, Reason, ServiceName,
+    Severity, Status,
+};
 
 /// How late a message may be without saying so.
 const ON_TIME_MS: i64 = 60_000;
@@ -21,6 +24,8 @@ pub struct Sender {
     pub organization: String,
     /// What links begin with.
     pub public_url: String,
+    /// What those that act are signed with, and for how long they do.
+    pub links: Option<(LinkKey, i64)>,
 }
 
 /// What templates may name; see [`crate::channel::NAMES`].
@@ -38,7 +43,7 @@ struct Context<'a> {
     incidents: &'a [IncidentContext<'a>],
     count: usize,
     more: usize,
-    actions: Vec<Action>,
+    actions: Vec<LinkContext>,
     organization: &'a str,
     key: String,
 }
@@ -59,18 +64,36 @@ struct IncidentContext<'a> {
 
 /// Something that can be done by opening a link.
 #[derive(Serialize)]
-struct Action {
+struct LinkContext {
     name: &'static str,
     label: &'static str,
     url: String,
 }
 
 impl Sender {
-    /// What templates may name.
+    /// What can be done about an incident by links that are sent by `channel`.
+    fn actions(&self, incident: &Incident, channel: &str, now_ms: i64) -> Vec<LinkContext> {
+        let Some((key, valid_ms)) = &self.links else { return Vec::new() };
+        let is_open = incident.status.is_open();
+        let may = |action: &LinkAction| match action {
+            LinkAction::Acknowledge => is_open && incident.acknowledged_at.is_none(),
+            LinkAction::Resolve => is_open,
+        };
+        let expires_s = now_ms.saturating_add(*valid_ms) / 1000;
+        let actions = LinkAction::ALL.into_iter().filter(may);
+        let link = |action: LinkAction| {
+            let link = ActLink { number: incident.number, action, expires_s, channel: channel.to_owned() };
+            let url = format!("{}/act/{}", self.public_url, link.sign(key));
+            LinkContext { name: action.as_str(), label: action.label(), url }
+        };
+        actions.map(link).collect()
+    }
+
+    /// What templates may name; `channel` is the name of the one that it goes out by.
     ///
     /// # Errors
     /// Only for a bug.
-    pub fn context(&self, message: &Message, now_ms: i64) -> Result<Value, String> {
+    pub fn context(&self, message: &Message, channel: &str, now_ms: i64) -> Result<Value, String> {
         let views = message.parts.iter().map(|part| {
             let view =
                 IncidentView::new(&part.incident, &self.public_url).map_err(|error| error.to_string())?;
@@ -114,7 +137,7 @@ impl Sender {
             incidents: &incidents,
             count: message.incidents,
             more,
-            actions: Vec::new(),
+            actions: single.map_or_else(Vec::new, |part| self.actions(&part.incident, channel, now_ms)),
             organization: &self.organization,
             key: single.map_or_else(
                 || format!("firebell-summary-{}", message.id.first),

@@ -44,7 +44,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::metrics::{Census, WriterMetrics};
-use crate::model::{Delivery, DeliverySummary, Entry, Incident, Number, Report, Session};
+use crate::model::{Delivery, DeliverySummary, Entry, Incident, LinkKey, Number, Report, Session};
 use checkpoint::Checkpoints;
 pub use create::Create;
 pub use delivery::Keep;
@@ -127,6 +127,7 @@ pub struct Store {
     metrics: WriterMetrics,
     timeout: Duration,
     feed: Arc<Feed>,
+    link_key: LinkKey,
     _lock: Lock,
 }
 
@@ -140,6 +141,8 @@ impl Store {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path)?;
+        let unreadable = |error| OpenError(format!("cannot read {}: {error}", options.path.display()));
+        let link_key = schema::link_key(&connection).map_err(unreadable)?;
         let place = FilePlace::of(&options.path)?;
         let checkpoints = Checkpoints::start(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
@@ -154,9 +157,7 @@ impl Store {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
         let metrics = WriterMetrics::default();
-        let feed = Feed::of(&connection)
-            .map_err(|error| OpenError(format!("cannot read {}: {error}", options.path.display())))?;
-        let feed = Arc::new(feed);
+        let feed = Arc::new(Feed::of(&connection).map_err(unreadable)?);
         let (writer, answers) = Writer::start(
             connection,
             place,
@@ -169,7 +170,7 @@ impl Store {
         let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
         let reading = Arc::new(Semaphore::new(options.readers as usize));
         let timeout = options.timeout;
-        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, _lock: lock }, answers))
+        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, link_key, _lock: lock }, answers))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
@@ -383,6 +384,12 @@ impl Store {
     pub async fn census(&self) -> Result<Census, Error> {
         let path = self.path.clone();
         self.read(move |connection| census::census(connection, &path)).await
+    }
+
+    /// What links that act are signed with.
+    #[must_use]
+    pub fn link_key(&self) -> &LinkKey {
+        &self.link_key
     }
 
     /// What the writer counts.

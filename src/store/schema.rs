@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
+use crate::model::LinkKey;
 
 /// The whole current schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -82,6 +83,14 @@ pub fn open_for_checkpoints(path: &Path) -> Result<Connection, OpenError> {
         Ok(connection)
     });
     opened.map_err(|error| OpenError(format!("cannot open {} for checkpoints: {error}", path.display())))
+}
+
+/// What links are signed with; made where there is none yet.
+pub fn link_key(connection: &Connection) -> rusqlite::Result<LinkKey> {
+    let mut fresh = [0; 64];
+    getrandom::fill(&mut fresh).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    connection.execute("INSERT OR IGNORE INTO link_key (id, value) VALUES (1, ?1)", [fresh])?;
+    connection.query_row("SELECT value FROM link_key", [], |row| row.get(0)).map(LinkKey)
 }
 
 /// How pooled readers open the file: never writing, never waiting for the writer (WAL sees to that).

@@ -35,6 +35,7 @@ mod heartbeats;
 mod idempotency;
 mod json;
 mod lifecycle;
+mod links;
 mod lists;
 mod many;
 mod mapping;

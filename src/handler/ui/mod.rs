@@ -8,6 +8,7 @@ mod frame;
 mod incident;
 mod incidents;
 mod integrations;
+mod link;
 mod open;
 mod overview;
 mod plot;
@@ -101,6 +102,14 @@ impl Handler {
             _ => {}
         }
         let form = Form::read(live, head, body)?;
+        match page {
+            // Whoever has the link may: that is what it is signed for.
+            Some(route::Page::Link) => return self.link_page(name).await.map(Said::Page),
+            Some(route::Page::ActByLink) => {
+                return self.act_by_link(live, head, name).await.map(Said::Page);
+            }
+            _ => {}
+        }
         let visitor = access::visitor(live, head, &self.sessions, self.now_ms())?;
         match page {
             Some(route::Page::Login) => {
@@ -115,8 +124,8 @@ impl Handler {
         self.check_rate(&who)?;
         let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
-            ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon, Incidents,
-            Integration, Integrations, LogIn, LogOut, Login, Overview, Services, Stream,
+            ActByLink, ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon,
+            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Overview, Services, Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,
@@ -134,7 +143,7 @@ impl Handler {
                 visit.check(Scope::IncidentsRead)?;
                 return self.watch(admitted, head).map(Said::Stream);
             }
-            Some(Login | LogIn | LogOut | Asset | Favicon) => {
+            Some(Login | LogIn | LogOut | Asset | Favicon | Link | ActByLink) => {
                 return Err(Error::internal("a page that is made above"));
             }
         };

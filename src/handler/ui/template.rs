@@ -16,7 +16,7 @@ use crate::error::{Details, Error, Kind};
 use crate::hex;
 use crate::reply::Page;
 
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("shell.html", include_str!("web/shell.html")),
     ("frame.html", include_str!("web/frame.html")),
     ("parts.html", include_str!("web/parts.html")),
@@ -28,6 +28,7 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("delivery.html", include_str!("web/delivery.html")),
     ("services.html", include_str!("web/services.html")),
     ("login.html", include_str!("web/login.html")),
+    ("act.html", include_str!("web/act.html")),
     ("plain.html", include_str!("web/plain.html")),
 ];
 
@@ -80,6 +81,14 @@ fn render(name: &str, content: Value) -> Result<Page, Error> {
 /// When the template and what it is given do not fit, which is a bug.
 pub fn page(name: &str, frame: &Frame<'_>, content: Value) -> Result<Page, Error> {
     render(name, context! { frame => value(frame), ..content })
+}
+
+/// A page for somebody who need not have logged in.
+///
+/// # Errors
+/// As [`page`].
+pub fn alone(name: &str, content: Value) -> Result<Page, Error> {
+    render(name, content)
 }
 
 /// A refusal.

@@ -15,6 +15,7 @@ use url::Url;
 use super::trouble::{Trouble, explain};
 use super::{Failure, given, load};
 use crate::config::{Config, is_local_url};
+use crate::outbound::http_client;
 use crate::registry::Scope;
 
 /// How long a command waits for an answer: longer than a server waits for its disk, unless configured otherwise.
@@ -112,13 +113,7 @@ impl Client {
         let token = given(target.token.as_ref(), "FIREBELL_TOKEN").or_else(configured);
         // What is meant for this machine stays on it, whatever proxy the environment names.
         let proxy = if is_local_url(&url) { None } else { Proxy::try_from_env() };
-        let agent = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .proxy(proxy)
-            .http_status_as_error(false)
-            .user_agent(concat!("firebell/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .into();
+        let agent = http_client(TIMEOUT).proxy(proxy).http_status_as_error(false).build().into();
         Ok((Self { agent, base, token }, config))
     }
 

@@ -11,12 +11,12 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::channel::Answered;
+use crate::outbound::http_client;
 
 /// Bytes that are read of an answer.
 const MOST_BYTES: u64 = 16 * 1024;
 
-/// Sends requests by the proxy that the environment may name, verifying TLS by the system's roots. Redirects are not
-/// followed, and no connection is kept: on one that its receiver has just closed nobody knows what arrived.
+/// Sends requests. Redirects are not followed, and no connection is kept: on one that its receiver has just closed nobody knows what arrived.
 #[derive(Clone, Debug)]
 pub struct Client(ureq::Agent);
 
@@ -41,13 +41,11 @@ impl Client {
     /// A client whose attempts take no longer than `timeout`; whether it refuses addresses that are no public ones.
     #[must_use]
     pub fn new(timeout: Duration, refuse_private: bool) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(timeout))
+        let config = http_client(timeout)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .max_idle_connections(0)
-            .user_agent(concat!("firebell/", env!("CARGO_PKG_VERSION")))
             .build();
         let resolver = Guarded { refuse_private, resolver: DefaultResolver::default() };
         Self(ureq::Agent::with_parts(config, DefaultConnector::default(), resolver))

@@ -27,6 +27,7 @@ mod layers;
 mod limits;
 mod moved;
 mod outbox;
+mod outgoing;
 mod readme;
 #[path = "../support/receiver.rs"]
 #[allow(dead_code, reason = "shared with the other test binary")]

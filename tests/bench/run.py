@@ -134,10 +134,10 @@ def noop(folder):
     return Server([NOOP], folder / "noop.log")
 
 
-def firebell(store, listen="127.0.0.1:0"):
+def firebell(store, listen="127.0.0.1:0", config=BENCH / "config.toml"):
     env = {name: value for name, value in os.environ.items() if not name.startswith("FIREBELL_")}
     env |= {"FIREBELL_STORE_PATH": str(store), "FIREBELL_LISTEN": listen}
-    return Server([FIREBELL, "serve", "--config", BENCH / "config.toml"], f"{store}.log", env)
+    return Server([FIREBELL, "serve", "--config", config], f"{store}.log", env)
 
 
 def stop_firebell(server, what):

@@ -35,7 +35,7 @@ impl NotifyLimits {
             timeout: section.or("timeout", Duration::from_secs(10), duration("10ms", "5m")),
             give_up_after_ms: ms(section.or("give_up_after", 24 * HOUR, duration("1s", "30d"))),
             stale_after_ms: ms(section.or("stale_after", HOUR / 6, duration("1s", "30d"))),
-            owed: section.or("owed", 1000, integer(1..=100_000)),
+            owed: section.or("owed", 1000, integer(1..=10_000)),
             keep: section.or("keep", 10_000, integer(0..=10_000_000)),
             max_age_ms: ms(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
             links_for_ms: ms(section.or("links_for", 24 * HOUR, duration("0s", "30d"))),

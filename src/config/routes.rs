@@ -159,3 +159,88 @@ impl Resolver<'_, '_> {
         self.problems.report(place, format!("`{option}`: there is no {what} `{}`{hint}", at.value));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::parse;
+
+    fn problems(text: &str) -> String {
+        parse(Path::new("c.toml"), text, &|_| None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn everything_wrong_with_channels_and_routes_is_said_at_once() {
+        let text = r#"[[services]]
+id = "SER-1"
+name = "Website"
+[[channels]]
+name = "phone"
+kind = "ntfi"
+[[channels]]
+name = "phone"
+kind = "ntfy"
+with = { token = { env = "NOT_SET" }, topik = "x" }
+[channels.request]
+url = "{{ title"
+[[channels]]
+name = "hook"
+kind = "webhook"
+with = { token = "abc" }
+[[channels]]
+name = "own"
+kind = "custom"
+[[channels]]
+name = "broken"
+kind = "custom"
+[channels.request]
+url = "{{ titel }}"
+body = "{{ title|loud }}"
+refused_when = "payload.ok is odder"
+[channels.request.headers]
+"a b" = "c"
+[[routes]]
+channels = ["hok", "hook"]
+services = ["SER-2"]
+integrations = ["nobody"]
+on = ["created", "unacknowledged"]
+text = "  "
+digest = "30"
+quiet_hours = "22-7"
+[[routes]]
+channels = []
+time_zone = "Europe/Atlantis"
+[[routes]]
+channels = ["hook"]
+time_zone = "Europe/Berlin"
+breaks_through = ["SEV0"]
+"#;
+        let expected = "\
+c.toml:6:8: `channels.kind` must be one of: custom, KINDS; did you mean `ntfy`?
+c.toml:8:8: channel name `phone` is already taken on line 5
+c.toml:10:18: `with.token` of channel `phone` needs the environment variable NOT_SET, which is not set
+c.toml:11:1: channel `phone` has a request of its own; say `kind = \"custom\"`
+c.toml:12:7: `channels.request.url` is no template: syntax error: unexpected end of input, expected end of variable block, in its line 1
+c.toml:15:8: channel `hook` needs `with = { url = … }`; `firebell channels show webhook` says what it is
+c.toml:15:8: channel `hook`: webhook knows no `with.token`; it knows url, secret
+c.toml:19:8: channel `own` needs [channels.request], with its url and body; or name a preset: `firebell channels list`
+c.toml:24:7: `channels.request.url` is no template: unknown name `titel`; did you mean `title`?
+c.toml:25:8: `channels.request.body` is no template: unknown filter: filter loud is unknown, in its line 1
+c.toml:26:16: `channels.request.refused_when` is no expression: unknown test: test odder is unknown, at its character 15: `payload.ok is odder`
+c.toml:28:9: `channels.request`: `a b` is no name of a header
+c.toml:30:13: `routes.channels`: there is no channel `hok`; did you mean `hook`?
+c.toml:31:13: `routes.services`: `SER-2` is no service; did you mean `SER-1`?
+c.toml:32:17: `routes.integrations`: there is no integration `nobody`
+c.toml:33:18: `routes.on` must be one of: created, raised, reopened, resolved
+c.toml:34:8: `routes.text` must not begin or end with white space
+c.toml:35:10: `routes.digest` must be a duration from \"0s\" to \"1d\", such as \"30s\"
+c.toml:36:15: `routes.quiet_hours` must be two times of day, such as \"22:00-07:00\"
+c.toml:38:12: `routes.channels` is empty; without a channel nobody is told
+c.toml:39:13: `routes.time_zone` must be a time zone's name, such as \"Europe/Berlin\" or \"UTC\"
+c.toml:42:13: `routes.time_zone` says nothing without `quiet_hours`
+c.toml:43:19: `routes.breaks_through` says nothing without `quiet_hours`";
+        let kinds: Vec<_> = crate::channel::presets::ALL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(problems(text), expected.replace("KINDS", &kinds.join(", ")));
+    }
+}

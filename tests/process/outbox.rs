@@ -26,7 +26,7 @@ fn config(receiver: &Receiver) -> String {
          channels = ['hook']
          digest = '0s'
          [notify]
-         owed = 100000
+         owed = 10000
          timeout = '2s'",
         receiver.url()
     )

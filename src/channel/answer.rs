@@ -43,8 +43,7 @@ pub enum VerdictKind {
 /// Judges an answer by its status, and by what the channel knows of its receiver.
 pub fn judge(answer: &Answered<'_>, refused_when: Option<&Expression>, wait: Option<&Expression>) -> Verdict {
     let Answered { status, retry_after, body, now_s } = *answer;
-    let shown: String = String::from_utf8_lossy(body).split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown: String = shown.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let shown = line(&String::from_utf8_lossy(body), SHOWN);
     let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let named = format!("{status} {}", reason.unwrap_or_default()).trim().to_owned();
     let with_body = || if shown.is_empty() { named.clone() } else { format!("{named}: {shown}") };
@@ -67,6 +66,13 @@ pub fn judge(answer: &Answered<'_>, refused_when: Option<&Expression>, wait: Opt
             Verdict { kind: VerdictKind::Later(seconds), text: with_body() }
         }
     }
+}
+
+/// The beginning of an answer in a line: that many characters of it.
+#[must_use]
+pub fn line(text: &str, most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 /// `Retry-After` in seconds from now: RFC 9110 has it as their number, or as a date.

@@ -1,7 +1,8 @@
-//! Channels: ways to tell people, as data. A preset or the configuration says how a message becomes a request, and what
-//! the answer to it means; nothing here touches a network.
+//! Channels: ways to tell people, as data. A preset or the configuration says how a message becomes a request or a mail,
+//! and what the answer to it means; nothing here touches a network.
 
 mod answer;
+mod email;
 pub mod presets;
 mod request;
 mod sign;
@@ -9,9 +10,8 @@ mod template;
 
 use std::fmt;
 
-use minijinja::Value;
-
-pub use answer::{Answered, Verdict, VerdictKind};
+pub use answer::{Answered, Verdict, VerdictKind, line};
+pub use email::{Email, Encryption, Login, Mail, MailServer, MailTemplates, Mailbox, Stage};
 pub use request::HttpRequest;
 pub use sign::sign;
 pub use template::{NAMES, Template};
@@ -25,39 +25,43 @@ pub struct Channel {
     pub kind: &'static str,
     /// What its templates call `with`: addresses, tokens. All of it is taken for secret.
     pub with: Vec<(String, String)>,
-    /// How its requests are made.
-    pub request: HttpRequest,
+    /// How it is spoken to.
+    pub transport: Transport,
+}
+
+/// How a receiver is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// By requests.
+    Http(HttpRequest),
+    /// By mail.
+    Email(Email),
 }
 
 impl Channel {
-    /// The request that tells a message; `context` is what its templates may name, without `with`.
-    ///
-    /// # Errors
-    /// What is wrong with a template, or with what came of it. It shows no secret.
-    pub fn render(&self, context: &Value, id: &str, now_s: i64) -> Result<http::Request<Vec<u8>>, String> {
-        self.request.render(self, context, id, now_s).map_err(|error| self.without_secrets(&error))
-    }
-
-    /// What an answer means.
+    /// Whether each incident is told by itself.
     #[must_use]
-    pub fn judge(&self, answer: &Answered<'_>) -> Verdict {
-        let verdict = self.request.judge(answer);
-        Verdict { text: self.without_secrets(&verdict.text), ..verdict }
+    pub const fn is_one_by_one(&self) -> bool {
+        match &self.transport {
+            Transport::Http(request) => request.is_one_by_one,
+            Transport::Email(_) => false,
+        }
     }
 
     /// A text in which none of the channel's secrets is.
     #[must_use]
     pub fn without_secrets(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (_, secret) in &self.with {
-            for form in [secret.clone(), percent_encoded(secret)] {
+        let secrets: Vec<String> = match &self.transport {
+            Transport::Http(_) => {
+                let forms =
+                    self.with.iter().flat_map(|(_, secret)| [secret.clone(), percent_encoded(secret)]);
                 // Shorter ones are words that say nothing: a priority, a name.
-                if form.len() >= 6 {
-                    text = text.replace(&form, "[redacted]");
-                }
+                forms.filter(|form| form.len() >= 6).collect()
             }
-        }
-        text
+            // Whose mailbox is full, and which server says so, is what the operator has to know.
+            Transport::Email(email) => email.server.secrets(),
+        };
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
     }
 
     fn secret(&self, name: &str) -> Option<&str> {

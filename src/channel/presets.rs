@@ -2,8 +2,11 @@
 //! configuration, which reads them.
 
 /// Every preset: its name in the configuration, and its file.
-pub const ALL: [(&str, &str); 2] =
-    [("ntfy", include_str!("presets/ntfy.toml")), ("webhook", include_str!("presets/webhook.toml"))];
+pub const ALL: [(&str, &str); 3] = [
+    ("email", include_str!("presets/email.toml")),
+    ("ntfy", include_str!("presets/ntfy.toml")),
+    ("webhook", include_str!("presets/webhook.toml")),
+];
 
 /// The file of the preset of that name.
 #[must_use]

@@ -31,7 +31,11 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    pub(super) fn render(
+    /// The request that tells a message; `context` is what its templates may name, without `with`.
+    ///
+    /// # Errors
+    /// What is wrong with a template, or with what came of it. It may show secrets of the channel.
+    pub fn render(
         &self,
         channel: &Channel,
         context: &Value,
@@ -71,7 +75,9 @@ impl HttpRequest {
         request.body(body).map_err(|error| format!("it is no request: {error}"))
     }
 
-    pub(super) fn judge(&self, answer: &Answered<'_>) -> Verdict {
+    /// What an answer means. Its text may show secrets of the channel.
+    #[must_use]
+    pub fn judge(&self, answer: &Answered<'_>) -> Verdict {
         answer::judge(answer, self.refused_when.as_ref(), self.retry_after.as_ref())
     }
 }

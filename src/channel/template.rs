@@ -39,10 +39,15 @@ const MOST_BYTES: usize = 16 * 1024;
 /// Bytes that may come of one.
 const MOST_RENDERED: usize = 256 * 1024;
 
+/// What templates are called that make HTML, and those that do not.
+const HTML: &str = "html";
+const TEXT: &str = "text";
+
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment
+        .set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
     environment.set_fuel(Some(STEPS));
     environment.remove_global("debug");
     environment.remove_global("range");
@@ -53,7 +58,11 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 /// A template that can be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Arc<str>);
+pub struct Template {
+    text: Arc<str>,
+    /// [`HTML`] or [`TEXT`].
+    makes: &'static str,
+}
 
 impl Template {
     /// Takes a template whose syntax is right, and which names nothing that does not exist.
@@ -61,10 +70,22 @@ impl Template {
     /// # Errors
     /// What is wrong with it.
     pub fn compile(text: &str) -> Result<Self, String> {
+        Self::compile_for(TEXT, text)
+    }
+
+    /// The same of one that makes HTML: what is put in is escaped.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn compile_html(text: &str) -> Result<Self, String> {
+        Self::compile_for(HTML, text)
+    }
+
+    fn compile_for(makes: &'static str, text: &str) -> Result<Self, String> {
         if text.len() > MOST_BYTES {
             return Err(format!("is {} bytes long; the limit is {MOST_BYTES}", text.len()));
         }
-        let template = ENVIRONMENT.template_from_str(text).map_err(|error| describe(&error))?;
+        let template = ENVIRONMENT.template_from_named_str(makes, text).map_err(|error| describe(&error))?;
         let unknown: BTreeSet<_> = template.undeclared_variables(false).into_iter().collect();
         let is_global = |name: &str| ENVIRONMENT.globals().any(|(known, _)| known == name);
         if let Some(name) = unknown.iter().find(|name| !NAMES.contains(&name.as_str()) && !is_global(name)) {
@@ -75,7 +96,7 @@ impl Template {
         }
         match template.render(Value::UNDEFINED) {
             Err(error) if is_missing(error.kind()) => Err(describe(&error)),
-            _ => Ok(Self(text.into())),
+            _ => Ok(Self { text: text.into(), makes }),
         }
     }
 
@@ -84,7 +105,8 @@ impl Template {
     /// # Errors
     /// Why nothing does.
     pub fn render(&self, context: &Value) -> Result<String, String> {
-        let rendered = ENVIRONMENT.render_str(&self.0, context).map_err(|error| match error.kind() {
+        let rendered = ENVIRONMENT.render_named_str(self.makes, &self.text, context);
+        let rendered = rendered.map_err(|error| match error.kind() {
             ErrorKind::OutOfFuel => format!("the template takes more than {STEPS} steps"),
             _ => describe(&error),
         })?;
@@ -149,5 +171,23 @@ mod tests {
         assert_eq!(render("{{ title|cut(4) }} {{ count }}").unwrap(), "<a>… 3");
         let json: serde_json::Value = serde_json::from_str(&render("{{ title|tojson }}").unwrap()).unwrap();
         assert_eq!(json, "<a> & \"b\"");
+    }
+
+    #[test]
+    fn html_takes_texts_for_what_they_are() {
+        let render = |text: &str| {
+            let template = Template::compile_html(text).unwrap();
+            template
+                .render(&context! { title => "<script>alert('\"&')</script>", text => "a<b>\nc" })
+                .unwrap()
+        };
+        for hole in
+            ["{{ title }}", "<a href=\"{{ title }}\">", "{{ title|cut(100) }}", "{{ title|upper|lower }}"]
+        {
+            let html = render(hole);
+            assert!(!html.contains("<script>") && !html.contains('\''), "{html}");
+            assert!(html.contains("&lt;script&gt;alert(&#x27;&quot;&amp;&#x27;)&lt;"), "{html}");
+        }
+        assert_eq!(render("{% for line in text|lines %}{{ line }}<br>{% endfor %}"), "a&lt;b&gt;<br>c<br>");
     }
 }

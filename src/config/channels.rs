@@ -1,8 +1,12 @@
 //! Channels as they are written, and what they mean: a preset's file, or `[channels.request]`.
 
+mod email;
+
 use std::path::Path;
 
 use http::{HeaderName, Method};
+
+use email::{RawTemplates, read_templates};
 
 use super::Problems;
 use super::problem::At;
@@ -10,7 +14,7 @@ use super::reader::{self, Section};
 use super::resolve::{Resolver, Unique, label};
 use super::secret::{RawSecret, raw_secret};
 use super::value::{Given, choice, flag, name, string};
-use crate::channel::{Channel, HttpRequest, Template, presets};
+use crate::channel::{Channel, HttpRequest, MailTemplates, Template, Transport, presets};
 use crate::error::nearest;
 use crate::source::Expression;
 
@@ -22,6 +26,7 @@ pub(super) struct RawChannel {
     kind: Option<At<&'static str>>,
     with: Vec<(String, At<RawSecret>)>,
     request: Option<At<Option<HttpRequest>>>,
+    email: Option<At<RawTemplates>>,
 }
 
 /// A channel that is shipped.
@@ -35,8 +40,17 @@ pub struct ChannelPreset {
     pub needs: Vec<String>,
     /// What it may give besides.
     pub takes: Vec<String>,
-    /// How its requests are made.
-    pub request: HttpRequest,
+    /// What is sent.
+    pub form: Form,
+}
+
+/// What a preset sends.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// A request.
+    Http(HttpRequest),
+    /// A mail, to where `with` says.
+    Email(MailTemplates),
 }
 
 impl ChannelPreset {
@@ -58,12 +72,18 @@ impl ChannelPreset {
                 setup: text(preset.required("setup", string)),
                 needs: texts(preset.list("needs", string)),
                 takes: texts(preset.list("takes", string)),
-                request: preset.table("request", read_request)?,
+                form: read_form(preset)?,
             })
         });
         let preset = problems.finish(preset)?;
-        preset.ok_or_else(|| Problems::of_file(Path::new(file), "has no request"))
+        preset.ok_or_else(|| Problems::of_file(Path::new(file), "has neither a request nor a mail"))
     }
+}
+
+fn read_form(preset: &mut Section<'_, '_>) -> Option<Form> {
+    let request = preset.optional_table("request", read_request).and_then(|at| at.value);
+    let mail = preset.optional_table("email", read_templates).and_then(|at| at.value.complete());
+    request.map(Form::Http).or(mail.map(Form::Email))
 }
 
 pub(super) fn read_channel(channel: &mut Section<'_, '_>) -> RawChannel {
@@ -74,6 +94,7 @@ pub(super) fn read_channel(channel: &mut Section<'_, '_>) -> RawChannel {
         kind: channel.required("kind", choice(&kinds, |name| name)),
         with: channel.map("with", raw_secret),
         request: channel.optional_table("request", read_request),
+        email: channel.optional_table("email", read_templates),
     }
 }
 
@@ -119,49 +140,68 @@ fn expression(given: Given<'_>) -> Result<Expression, String> {
 impl Resolver<'_, '_> {
     pub(super) fn channels(&mut self, raw: Vec<RawChannel>) -> Vec<Channel> {
         let mut names = Unique::default();
-        let mut channels = Vec::new();
-        for raw in raw {
-            if let Some(name) = &raw.name {
-                self.claim_name("channel name", name, &mut names);
-            }
-            let label = label(raw.name.as_ref());
-            let given: Vec<String> = raw.with.iter().map(|(name, _)| name.clone()).collect();
-            let mut with = Vec::new();
-            for (name, At { value, place }) in raw.with {
-                let what = format!("`with.{name}` of channel `{label}`");
-                with.extend(self.secret(value, &place, &what).map(|secret| (name, secret.into_string())));
-            }
-            let Some(kind) = raw.kind else { continue };
-            let request = match raw.request {
-                Some(request) if kind.value == CUSTOM => request.value,
-                Some(request) => {
-                    let message =
-                        format!("channel `{label}` has a request of its own; say `kind = \"{CUSTOM}\"`");
-                    self.problems.report(&request.place, message);
-                    continue;
-                }
-                None if kind.value == CUSTOM => {
-                    let message = format!(
-                        "channel `{label}` needs [channels.request], with its url and body; or name a preset: \
-                         `firebell channels list`"
-                    );
-                    self.problems.report(&kind.place, message);
-                    continue;
-                }
-                None => self.preset_request(&kind, &given, &label),
-            };
-            let (Some(name), Some(request)) = (raw.name, request) else { continue };
-            channels.push(Channel { name: name.value, kind: kind.value, with, request });
-        }
-        channels
+        raw.into_iter().filter_map(|raw| self.channel(raw, &mut names)).collect()
     }
 
-    fn preset_request(
+    fn channel(&mut self, raw: RawChannel, names: &mut Unique) -> Option<Channel> {
+        if let Some(name) = &raw.name {
+            self.claim_name("channel name", name, names);
+        }
+        let label = label(raw.name.as_ref());
+        let given: Vec<String> = raw.with.iter().map(|(name, _)| name.clone()).collect();
+        let mut with = Vec::new();
+        for (name, At { value, place }) in raw.with {
+            let what = format!("`with.{name}` of channel `{label}`");
+            let secret = self.secret(value, &place, &what);
+            with.extend(secret.map(|secret| (name, At { value: secret.into_string(), place })));
+        }
+        let kind = raw.kind?;
+        let form = self.form(&kind, raw.request, &given, &label);
+        if let (Some(At { place, .. }), Some(Form::Http(_))) = (&raw.email, &form) {
+            let message =
+                format!("channel `{label}` sends no mail; [channels.email] is for `kind = \"email\"`");
+            self.problems.report(place, message);
+        }
+        let transport = match form? {
+            Form::Http(request) => Transport::Http(request),
+            Form::Email(templates) => {
+                let templates = raw.email.map_or(templates.clone(), |own| own.value.or(templates));
+                Transport::Email(self.email(&with, templates, &label)?)
+            }
+        };
+        let with = with.into_iter().map(|(name, at)| (name, at.value)).collect();
+        Some(Channel { name: raw.name?.value, kind: kind.value, with, transport })
+    }
+
+    /// What a channel sends: what the user wrote, or the preset's.
+    fn form(
         &mut self,
         kind: &At<&'static str>,
+        request: Option<At<Option<HttpRequest>>>,
         given: &[String],
         label: &str,
-    ) -> Option<HttpRequest> {
+    ) -> Option<Form> {
+        match request {
+            Some(request) if kind.value == CUSTOM => request.value.map(Form::Http),
+            Some(request) => {
+                let message =
+                    format!("channel `{label}` has a request of its own; say `kind = \"{CUSTOM}\"`");
+                self.problems.report(&request.place, message);
+                None
+            }
+            None if kind.value == CUSTOM => {
+                let message = format!(
+                    "channel `{label}` needs [channels.request], with its url and body; or name a preset: `firebell \
+                     channels list`"
+                );
+                self.problems.report(&kind.place, message);
+                None
+            }
+            None => self.preset_form(kind, given, label),
+        }
+    }
+
+    fn preset_form(&mut self, kind: &At<&'static str>, given: &[String], label: &str) -> Option<Form> {
         let preset = match ChannelPreset::named(kind.value)? {
             Ok(preset) => preset,
             Err(problems) => {
@@ -185,7 +225,7 @@ impl Resolver<'_, '_> {
             let message = format!("channel `{label}`: {} knows no `with.{name}`; {hint}", kind.value);
             self.problems.report(&kind.place, message);
         }
-        Some(preset.request)
+        Some(preset.form)
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-pub use channels::ChannelPreset;
+pub use channels::{ChannelPreset, Form};
 pub use deliveries::DeliveryLimits;
 pub use heartbeats::Watchdog;
 pub use limits::Limits;

@@ -99,7 +99,7 @@ mod tests {
             let body = body.split("\n[").next().unwrap();
             let within = match section {
                 "[integrations.mapping]" => "[[integrations]]\n",
-                "[channels.request]" => "[[channels]]\n",
+                "[channels.request]" | "[channels.email]" => "[[channels]]\n",
                 _ => "",
             };
             let asked = format!("{within}{section}\nqqqq = 1\n");

@@ -1,7 +1,6 @@
 //! Sending a request over HTTP, to wherever a channel says.
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -10,6 +9,7 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use super::address;
 use crate::channel::Answered;
 use crate::outbound::http_client;
 
@@ -92,72 +92,11 @@ impl Resolver for Guarded {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.resolver.resolve(uri, config, timeout)?;
-        match found.iter().find(|address| self.refuse_private && !is_public(address.ip())) {
-            Some(address) => {
-                let message =
-                    format!("{} is no public address, and `[notify] refuse_private` is set", address.ip());
-                Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message).into())
-            }
-            None => Ok(found),
+        if self.refuse_private {
+            let addresses = found.iter().map(std::net::SocketAddr::ip);
+            address::all_public(addresses)
+                .map_err(|message| std::io::Error::new(std::io::ErrorKind::PermissionDenied, message))?;
         }
-    }
-}
-
-/// Whether an address is one of the Internet's: not of this machine, a local network, or a special purpose.
-fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            !(address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_multicast()
-                || address.is_broadcast()
-                || address.is_documentation()
-                || address == Ipv4Addr::UNSPECIFIED
-                || first == 0
-                || first >= 240
-                || is_shared)
-        }
-        IpAddr::V6(address) => {
-            let first = address.segments()[0];
-            let is_global_unicast = first & 0xe000 == 0x2000;
-            // 6to4 and NAT64 lead to whatever IPv4 address is in them.
-            is_global_unicast && first != 0x2002 && address != Ipv6Addr::UNSPECIFIED
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn public_addresses_are_told_from_all_others() {
-        for address in ["8.8.8.8", "192.169.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111"] {
-            assert!(is_public(address.parse().unwrap()), "{address}");
-        }
-        for address in [
-            "127.0.0.1",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "255.255.255.255",
-            "224.0.0.1",
-            "::1",
-            "::",
-            "fe80::1",
-            "fc00::1",
-            "ff02::1",
-            "::ffff:10.0.0.1",
-            "2002:a00:1::",
-            "64:ff9b::a00:1",
-        ] {
-            assert!(!is_public(address.parse().unwrap()), "{address}");
-        }
+        Ok(found)
     }
 }

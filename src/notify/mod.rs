@@ -3,7 +3,10 @@
 //! At least once: a message stays owed until its receiver's answer is on disk. Each channel has a task of its own, so
 //! that one that is dead or slow delays no other; no transaction is open while one waits for a network.
 
+mod address;
 mod client;
+mod letter;
+mod smtp;
 mod wording;
 
 use std::collections::HashMap;
@@ -14,9 +17,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use client::Client;
+pub use smtp::Mailer;
 pub use wording::{Sender, sample};
 
-use crate::channel::{Channel, VerdictKind};
+use crate::channel::{Channel, HttpRequest, Transport, Verdict, VerdictKind, line};
 use crate::clock::Clock;
 use crate::config::{Config, NotifyLimits};
 use crate::error::Error;
@@ -31,6 +35,9 @@ const LONGEST_WAIT_MS: i64 = 5 * 60_000;
 /// How long a store that cannot be written is left alone.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
+/// Characters that are kept of what a mail server says, which may be something on each recipient.
+const MAIL_ANSWER: usize = 500;
+
 /// Longer than anybody waits.
 const NEVER_MS: i64 = i64::MAX;
 
@@ -41,6 +48,7 @@ pub struct Setup {
     limits: NotifyLimits,
     sender: Sender,
     client: Client,
+    mailer: Mailer,
 }
 
 impl Setup {
@@ -55,11 +63,51 @@ impl Setup {
             limits: config.notify,
             sender: Sender { organization, public_url: public_url.to_owned(), links },
             client: Client::new(config.notify.timeout, config.notify.refuse_private),
+            mailer: Mailer::new(config.notify.timeout, config.notify.refuse_private),
         }
     }
 
     fn channel(&self, name: &str) -> Option<&Arc<Channel>> {
         self.channels.iter().find(|channel| channel.name == name)
+    }
+
+    /// Tells a message by a channel, once: what became of it, and the answer without the channel's secrets. Nothing is
+    /// written down.
+    pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Verdict {
+        let verdict = match &channel.transport {
+            Transport::Http(request) => self.request(channel, request, message, clock).await,
+            Transport::Email(email) => {
+                match letter::write(email, &self.sender, &channel.name, message, clock.now_ms()) {
+                    Ok(letter) => {
+                        let verdict = self.mailer.send(letter).await;
+                        // Cut only then: half a secret is one too.
+                        Ok(Verdict {
+                            text: line(&channel.without_secrets(&verdict.text), MAIL_ANSWER),
+                            ..verdict
+                        })
+                    }
+                    Err(error) => Err(format!("not sent: {error}")),
+                }
+            }
+        };
+        // A template is to be mended, a network too; until then it is owed.
+        let verdict = verdict.unwrap_or_else(|text| Verdict { kind: VerdictKind::Later(None), text });
+        Verdict { text: channel.without_secrets(&verdict.text), ..verdict }
+    }
+
+    async fn request(
+        &self,
+        channel: &Channel,
+        request: &HttpRequest,
+        message: &Message,
+        clock: &Clock,
+    ) -> Result<Verdict, String> {
+        let now_ms = clock.now_ms();
+        let id = message.id.to_string();
+        let context = self.sender.context(message, &channel.name, now_ms);
+        let rendered = context.and_then(|context| request.render(channel, &context, &id, now_ms / 1000));
+        let reply = self.client.send(rendered.map_err(|error| format!("not sent: {error}"))?).await?;
+        Ok(request.judge(&reply.answered(clock.now_ms() / 1000)))
     }
 }
 
@@ -145,7 +193,7 @@ impl Notifier {
         let take = Take {
             channel: channel.name.clone(),
             stale_ms: setup.limits.stale_after_ms,
-            one_by_one: channel.request.is_one_by_one,
+            one_by_one: channel.is_one_by_one(),
         };
         let message = match self.store.take_message(take).await? {
             Taken::Message(message) => message,
@@ -177,24 +225,11 @@ impl Notifier {
     }
 
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
-        let now_ms = self.clock.now_ms();
-        let id = message.id.to_string();
-        let context = setup.sender.context(message, &channel.name, now_ms);
-        let request = match context.and_then(|context| channel.render(&context, &id, now_ms / 1000)) {
-            Ok(request) => request,
-            // The template is to be mended; until then it is owed.
-            Err(error) => return self.later(setup, message, format!("not sent: {error}"), None),
-        };
-        match setup.client.send(request).await {
-            Ok(reply) => {
-                let verdict = channel.judge(&reply.answered(self.clock.now_ms() / 1000));
-                match verdict.kind {
-                    VerdictKind::Taken => Answer::Taken(verdict.text),
-                    VerdictKind::Never => Answer::Never(verdict.text),
-                    VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
-                }
-            }
-            Err(error) => self.later(setup, message, channel.without_secrets(&error), None),
+        let verdict = setup.tell(channel, message, &self.clock).await;
+        match verdict.kind {
+            VerdictKind::Taken => Answer::Taken(verdict.text),
+            VerdictKind::Never => Answer::Never(verdict.text),
+            VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
         }
     }
 

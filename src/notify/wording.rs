@@ -3,6 +3,7 @@
 use minijinja::Value;
 use minijinja::value::Serde;
 use serde::Serialize;
+use url::{Host, Url};
 
 use crate::clock::{duration, rfc3339};
 use crate::handler::IncidentView;
@@ -89,6 +90,21 @@ impl Sender {
         actions.map(link).collect()
     }
 
+    /// What is the same for all messages about one incident, and for no others, also when the store was made anew.
+    #[must_use]
+    pub fn thread_of(&self, message: &Message) -> String {
+        match single(message) {
+            Some(Part { incident, .. }) => format!("{}_{:x}", incident.number, incident.created_at),
+            None => format!("summary_{}", message.id),
+        }
+    }
+
+    /// Where its links lead to, as mail names hosts.
+    #[must_use]
+    pub fn host(&self) -> Option<Host> {
+        Url::parse(&self.public_url).ok()?.host().map(|host| host.to_owned())
+    }
+
     /// What templates may name; `channel` is the name of the one that it goes out by.
     ///
     /// # Errors
@@ -106,10 +122,7 @@ impl Sender {
         let worst = |parts: &mut dyn Iterator<Item = &Part>| parts.map(|part| part.incident.severity).min();
         let open = || message.parts.iter().filter(|part| part.incident.status.is_open());
         let severity = worst(&mut open()).or_else(|| worst(&mut message.parts.iter()));
-        let single = match message.parts.as_slice() {
-            [part] if more == 0 => Some(part),
-            _ => None,
-        };
+        let single = single(message);
         let (title, mut text) = match single {
             Some(part) => (title_of(part), text_of(part)),
             None => (summary_title(message, more), summary_text(message, more)),
@@ -145,6 +158,14 @@ impl Sender {
             ),
         };
         Ok(Value::from(Serde(context)))
+    }
+}
+
+/// What a message is about that is about one incident.
+fn single(message: &Message) -> Option<&Part> {
+    match message.parts.as_slice() {
+        [part] if message.incidents <= 1 => Some(part),
+        _ => None,
     }
 }
 

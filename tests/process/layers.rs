@@ -139,6 +139,7 @@ fn libraries_stay_where_they_belong() {
     for (library, home) in [
         ("hyper", "server"),
         ("hyper_util", "server"),
+        ("lettre", "notify"),
         ("rusqlite", "store"),
         ("r2d2", "store"),
         ("prometheus_client", "metrics"),

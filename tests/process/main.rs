@@ -25,6 +25,7 @@ mod init;
 mod kill;
 mod layers;
 mod limits;
+mod mail;
 mod moved;
 mod outbox;
 mod outgoing;

@@ -23,7 +23,7 @@ pub struct Channel {
     pub name: String,
     /// What the configuration calls it: a preset's name, or `custom`.
     pub kind: &'static str,
-    /// What its templates call `with`: addresses, tokens. All of it is taken for secret.
+    /// What its templates call `with`: addresses, tokens. All of it is taken for secret, but for the addresses of mail.
     pub with: Vec<(String, String)>,
     /// How it is spoken to.
     pub transport: Transport,

@@ -8,6 +8,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::response::Response;
 use tokio::sync::oneshot;
 
 use super::address;
@@ -174,12 +175,24 @@ async fn hand_over(
         return Ok(nobody(&refused));
     }
     stage.set(Stage::Content);
-    connection.command(Data).await.map_err(|error| Refusal::of(Stage::Content, &error))?;
+    let ready = connection.command(Data).await.map_err(|error| Refusal::of(Stage::Content, &error))?;
+    in_step(&ready, 3)?;
     let answer = connection.message(&letter.content).await;
     let answer = answer.map_err(|error| Refusal::of(Stage::Content, &error))?;
+    in_step(&answer, 2)?;
     let text = answer.message().collect::<Vec<_>>().join(" ");
     let text = format!("{} {text}{}", answer.code(), named(&refused));
     Ok(Verdict { kind: VerdictKind::Taken, text })
+}
+
+/// Answers that were said before they were asked for, by somebody who sits before the TLS or by a server that is confused,
+/// would be taken for those to later commands. `DATA` is answered by 3xx, and nothing else is: there it shows.
+fn in_step(answer: &Response, class: u16) -> Result<(), Refusal> {
+    let code = u16::from(answer.code());
+    if code / 100 == class {
+        return Ok(());
+    }
+    Err(Refusal::ours(Stage::Content, format!("{code} is no answer to that; the server is out of step")))
 }
 
 /// Nobody gets it: for good only if each was refused for good.

@@ -413,13 +413,17 @@ fn drip(greeting: &'static [u8], then: &'static [u8]) -> u16 {
 #[test]
 fn a_server_that_does_not_answer_is_left_in_time() {
     let more = "[notify]\ntimeout = '400ms'";
-    let stalls = MailServer::start("none", json!([{ "DATA": "stall" }, { "DATA": "close" }]));
+    let stalls = MailServer::start("none", json!([{ "DATA": "stall" }]));
     let closes = MailServer::start("none", json!([{ "DATA": "close" }]));
     for (port, expected) in [
         (u64::from(drip(b"", b"")), "connecting: no answer within 400ms"),
         (u64::from(drip(b"", b"2")), "connecting: no answer within 400ms"),
         (u64::from(drip(b"220 hello\r\n", b"250-more\r\n")), "connecting: no answer within 400ms"),
         (u64::from(drip(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"")), "connecting: what came is no answer"),
+        (
+            u64::from(drip(b"220 a\r\n250 b\r\n250 c\r\n250 d\r\n250 e\r\n250 f\r\n", b"")),
+            "handing over the mail: 250 is no answer to that; the server is out of step",
+        ),
         (stalls.port, "handing over the mail: no answer within 400ms"),
         (closes.port, "handing over the mail: "),
     ] {

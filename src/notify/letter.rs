@@ -118,14 +118,18 @@ mod tests {
     const NOW_MS: i64 = 1_795_420_800_000;
 
     fn sender() -> Sender {
-        Sender { organization: "<b>Home</b>".into(), public_url: "https://bell.example.net".into() }
+        Sender {
+            organization: "<b>Home</b>".into(),
+            public_url: "https://bell.example.net".into(),
+            links: None,
+        }
     }
 
     /// The preset's HTML for that message.
     fn html(message: &Message, now_ms: i64) -> String {
         let preset = ChannelPreset::named("email").unwrap().unwrap();
         let Form::Email(templates) = preset.form else { panic!("it sends no mail") };
-        templates.html.render(&sender().context(message, now_ms).unwrap()).unwrap()
+        templates.html.render(&sender().context(message, "mail", now_ms).unwrap()).unwrap()
     }
 
     #[test]

@@ -338,9 +338,13 @@ fn hostile_titles_stay_texts() {
         ];
         assert_eq!(came["attributes"], json!(attributes), "{title:?}");
         let links = came["links"].as_array().unwrap();
-        let is_ours =
-            |link: &Value| link.as_str().unwrap().starts_with("https://bell.example.net/incidents/INC-");
+        let links: Vec<_> = links.iter().map(|link| link.as_str().unwrap()).collect();
+        let ours = ["incidents/INC-", "act/INC-"].map(|path| format!("https://bell.example.net/{path}"));
+        let is_ours = |link: &&str| ours.iter().any(|begin| link.starts_with(begin));
         assert!(links.iter().all(is_ours), "{title:?}: {links:?}");
+        for action in ["~acknowledge~", "~resolve~"] {
+            assert!(links.iter().any(|link| link.contains(action)), "{title:?}: {links:?}");
+        }
     }
 }
 

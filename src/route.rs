@@ -65,6 +65,7 @@ pub enum Page {
     LogIn,
     LogOut,
     Stream,
+    Open,
     Asset,
     Favicon,
     Link,
@@ -72,7 +73,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 71] = [
+pub const TABLE: [(&str, &str, Route); 72] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -146,6 +147,7 @@ pub const TABLE: [(&str, &str, Route); 71] = [
     ("POST", "/login", Route::Page(Page::LogIn)),
     ("POST", "/logout", Route::Page(Page::LogOut)),
     ("GET", "/stream", Route::Page(Page::Stream)),
+    ("GET", "/open", Route::Page(Page::Open)),
     ("GET", "/assets/{asset}", Route::Page(Page::Asset)),
     ("GET", "/favicon/{open}", Route::Page(Page::Favicon)),
 ];

@@ -1,5 +1,7 @@
 // What a script adds: pages that keep themselves up to date, and keys.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { after, test } from "node:test";
 import { PHONE, Server, Visitor, audit, launch, row, titles, until } from "./support.js";
 
@@ -125,6 +127,56 @@ live("title, icon and numbers follow what is open", async () => {
   await follows(1);
   await row(page, number).waitFor({ state: "detached" });
 });
+
+for (const path of ["/overview", "/integrations", "/integrations/local", "/services"]) {
+  live(`title and icon of ${path} follow what is open, too, and nothing else of it`, async () => {
+    const page = await visitor.go(path);
+    const bare = await page.title();
+    await page.evaluate(() => { window.stays = document.querySelector("main h1"); });
+    const link = page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: /^Incidents/ });
+    await link.focus();
+    const asked = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    const follows = async (open) => {
+      await page.waitForFunction((title) => document.title === title, `${open ? `(${open}) ` : ""}${bare}`);
+      assert.equal(await page.locator('link[rel="icon"]').getAttribute("href"), `/favicon/${open}.svg`);
+      assert.equal(await link.textContent(), open ? `Incidents ${open}` : "Incidents");
+    };
+    await follows(0);
+    await server.incident({ title: "first", dedup_key: "1" });
+    await follows(1);
+    await server.incident({ title: "second", dedup_key: "2" });
+    await follows(2);
+    await audit(page);
+    await server.incident({ title: "first", dedup_key: "1", status: "resolved" });
+    await follows(1);
+    await server.incident({ title: "second", dedup_key: "2", status: "resolved" });
+    await follows(0);
+    assert.ok(await page.evaluate(() => window.stays?.isConnected));
+    assert.ok(await link.evaluate((element) => element === document.activeElement));
+    // An overview of many incidents is dear.
+    assert.ok(!asked.includes(path) && asked.includes("/open"), asked.join());
+    // What does not follow is not called live.
+    assert.ok(await page.locator("#sign").isHidden());
+  });
+}
+
+live("a page whose incident is gone says so", async () => {
+  const number = await server.incident({ title: "kept for too long" });
+  const [page, list] = [await opened(`/incidents/${number}`), await opened()];
+  await server.halt();
+  const forget = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('DELETE FROM incident'); db.commit()";
+  execFileSync("python3", ["-c", forget, join(server.folder, "store.db")]);
+  await server.run();
+  const other = await server.incident({ title: "what is there now" });
+  assert.notEqual(other, number);
+  await page.getByRole("heading", { level: 1, name: "Not found" }).waitFor();
+  assert.match(await page.locator("main").textContent(), /incident/);
+  assert.ok(!(await page.content()).includes("kept for too long"));
+  await audit(page);
+  await row(list, other).waitFor();
+  assert.equal(await row(list, number).count(), 0);
+}, { expected: REFUSED });
 
 live("what comes to an empty list can be acted on", async () => {
   const page = await opened();

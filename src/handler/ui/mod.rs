@@ -125,7 +125,7 @@ impl Handler {
         let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
             ActByLink, ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon,
-            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Overview, Services, Stream,
+            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Open, Overview, Services, Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,
@@ -139,6 +139,7 @@ impl Handler {
             Some(Delivery) => self.delivery_page(&visit).await?,
             Some(ActOnDelivery) => self.replay_delivery(&visit, seen).await?,
             Some(Services) => self.services_page(&visit).await?,
+            Some(Open) => self.open_page(&visit).await?,
             Some(Stream) => {
                 visit.check(Scope::IncidentsRead)?;
                 return self.watch(admitted, head).map(Said::Stream);

@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::Handler;
+use super::Visit;
 use crate::error::Error;
 use crate::model::{Severity, Status};
+use crate::registry::Scope;
+use crate::reply::Page;
 
 /// How many incidents are not closed, by severity, status and service.
 #[derive(Debug, Default)]
@@ -35,6 +38,13 @@ impl OpenCounts {
 pub struct LastCounts(Mutex<Option<(i64, Arc<OpenCounts>)>>);
 
 impl Handler {
+    /// `GET /open`: how many incidents are open, for pages of which nothing else follows.
+    pub(super) async fn open_page(&self, visit: &Visit<'_>) -> Result<Page, Error> {
+        visit.check(Scope::IncidentsRead)?;
+        let body = self.open_incidents().await?.total().to_string().into();
+        Ok(Page { status: 200, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body })
+    }
+
     /// What is open now. Counting walks over all of it, so it is done once for each change at most.
     pub(super) async fn open_incidents(&self) -> Result<Arc<OpenCounts>, Error> {
         let newest = self.store.newest_entry();

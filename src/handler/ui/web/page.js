@@ -33,13 +33,16 @@
   let [cursor = null, place = 0] = JSON.parse(passing.firebell ?? "[]");
   delete passing.firebell;
   const chosen = () => all('input[name="number"]:checked').map((box) => box.value);
+  const isLive = $("[data-live]") !== null;
   const renew = async () => {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
+    // Where nothing but the frame follows, the number in it is enough.
+    const answer = await fetch(isLive ? location.href : "/open", { headers: { accept: "text/html" } });
     // The login has ended, or what it allows, or the incident: the page itself tells. (Not by a reload, which would send
     // a form again.)
     const over = answer.redirected && new URL(answer.url).pathname === "/login";
     if (over || [403, 404].includes(answer.status)) return location.replace(location.pathname + location.search);
     if (!answer.ok) return;
+    if (!isLive) return frame(Number(await answer.text()));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const kept = new Set(chosen());
     for (const part of all("[data-live]")) {
@@ -62,6 +65,13 @@
     document.title = fresh.title;
     $('link[rel="icon"]').replaceWith($('link[rel="icon"]', fresh));
     exchange($(".top nav"), $(".top nav", fresh));
+  };
+  const frame = (open) => {
+    document.title = (open ? `(${open}) ` : "") + document.title.replace(/^\(\d+\) /, "");
+    const icon = $('link[rel="icon"]');
+    icon.replaceWith(Object.assign(icon.cloneNode(), { href: `/favicon/${open}.svg` }));
+    const count = Object.assign(document.createElement("span"), { className: "count", textContent: open });
+    $(".top nav a").replaceChildren("Incidents", ...(open ? [" ", count] : []));
   };
   const FIELDS = "input:not([type=checkbox], [type=hidden]), textarea, select";
   const exchange = (part, next) => {
@@ -88,7 +98,8 @@
 
   const sign = $("#sign");
   const say = (on) => {
-    sign.hidden = false;
+    // It is about what the page shows.
+    sign.hidden = !isLive;
     sign.className = `sign ${on ? "on" : "off"}`;
     sign.textContent = on ? "live" : "reconnecting";
   };
@@ -150,7 +161,7 @@
     waiting?.abort();
     release();
   };
-  if (sign && $("[data-live]")) {
+  if ("watch" in ($("main")?.dataset ?? {})) {
     for (const part of all("[data-live]")) part.dataset.was = part.innerHTML;
     channel.onmessage = (event) => hear(event.data);
     channel.postMessage({ ask: true });

@@ -160,19 +160,40 @@ test("what cannot be done is told where it was tried", async () => {
   await visitor.close();
 });
 
-test("repetitions are words, and changes are both values", async () => {
-  const visitor = await Visitor.open(browser, server, { viewport: PHONE });
+test("repetitions are words with their times in the viewer's zone, and changes are both values", async () => {
+  const zone = { timezoneId: "Asia/Kathmandu", locale: "en-GB" };
+  const visitor = await Visitor.open(browser, server, { viewport: PHONE, ...zone });
   let number;
   for (let at = 0; at < 44; at += 1) number = await server.incident({ title: "again", dedup_key: "again" });
   await server.incident({ title: "again and worse", dedup_key: "again", severity: "SEV0" });
   const page = await visitor.go(`/incidents/${number}`);
   const lines = (await page.locator(".timeline li").allTextContents()).join("\n").replace(/\s+/g, " ");
   assert.match(lines, /created by local/);
-  assert.match(lines, /repeated 43 times by local, until/);
+  const { at, last_at } = (await server.api(number)).timeline.find(({ kind }) => kind === "repeated");
+  const clock = new Intl.DateTimeFormat(zone.locale, { timeStyle: "short", timeZone: zone.timezoneId });
+  const run = clock.formatRange(new Date(at), new Date(last_at)).replace(/\s+/g, " ");
+  assert.ok(lines.includes(`repeated 43 times by local, ${run} `), `${run} in ${lines}`);
+  assert.match(await page.locator("[data-from]").getAttribute("title"), /GMT\+5:45/);
   assert.match(lines, /title again → again and worse/);
   assert.match(await page.locator("#facts").textContent(), /45×/);
   await audit(page);
   await visitor.close();
+  // Over several days, the days are said; without a script all of it is in UTC, and says so.
+  const [from, to] = ["2026-11-21T20:30:00.000Z", "2026-11-23T09:10:00.000Z"];
+  const other = await Visitor.open(browser, server, zone);
+  const long = await other.page();
+  await long.route(`**/incidents/${number}`, async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.text()).replace(/data-from="[^"]*" data-to="[^"]*"/, `data-from="${from}" data-to="${to}"`);
+    await route.fulfill({ response: answer, body });
+  });
+  await long.goto(`${server.url}/incidents/${number}`);
+  assert.match(await long.locator("[data-from]").textContent(), /^22 Nov 2026, 02:15\s?–\s?23 Nov 2026, 14:55$/);
+  await other.close();
+  const plain = await Visitor.open(browser, server, { javaScriptEnabled: false });
+  const text = await (await plain.go(`/incidents/${number}`)).locator(".timeline").textContent();
+  assert.match(text.replace(/\s+/g, " "), /repeated 43 times by local, (\d{4}-\d\d-\d\d )?\d\d:\d\d(–\d\d:\d\d)? UTC/);
+  await plain.close();
 });
 
 test("a long timeline has pages", async () => {

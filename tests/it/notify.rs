@@ -451,8 +451,12 @@ fn the_api_the_page_and_the_metrics_say_who_was_told_what() {
         assert_eq!(server.get(&format!("/api/v1/notifications?{wrong}")).status, 400, "{wrong}");
     }
     let page = server.send("GET", "/incidents/INC-2026-001", &[("Accept", "text/html")], b"").text;
-    assert!(page.contains("hook was told that it was created</p>"), "{page}");
-    assert!(page.contains("200 OK, 2 attempts"), "{page}");
+    assert!(
+        page.contains(
+            "hook was told that it was created <span class=\"detail\">· <bdi>200 OK, 2 attempts</bdi>"
+        ),
+        "{page}"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::incidents::Row;
 use super::integrations::DeliveryRow;
 use super::template::value;
 use super::time::{Moment, duration};
-use super::timeline::{Line, plain};
+use super::timeline::{Line, are_alike, plain};
 use super::{Visit, sentences};
 use crate::error::{self, Error};
 use crate::model::{Entry, Incident, Notification, Severity, Status, is_web_url};
@@ -73,8 +73,17 @@ impl Details {
 fn timeline(entries: Vec<Entry>, told: &[Notification], newest: bool, now_ms: i64) -> Vec<Line> {
     let until = if newest { i64::MAX } else { entries.first().map_or(i64::MIN, |entry| entry.last_at) };
     let since = entries.last().map_or(i64::MAX, |entry| entry.at);
-    let told = told.iter().filter(|one| (since..=until).contains(&one.shown_at()));
-    let mut lines: Vec<_> = told.map(|one| (one.shown_at(), Line::told(one, now_ms))).collect();
+    let mut told: Vec<_> = told.iter().filter(|one| (since..=until).contains(&one.shown_at())).collect();
+    told.sort_by_key(|one| std::cmp::Reverse(one.shown_at()));
+    let mut alike: Vec<Vec<&Notification>> = Vec::new();
+    for one in told {
+        match alike.iter_mut().find(|known| known.iter().all(|known| are_alike(known, one))) {
+            Some(known) => known.push(one),
+            None => alike.push(vec![one]),
+        }
+    }
+    let line = |alike: &Vec<&Notification>| Some((alike.first()?.shown_at(), Line::told(alike, now_ms)?));
+    let mut lines: Vec<_> = alike.iter().filter_map(line).collect();
     // What was told at the same moment came after it; the sort keeps that order.
     lines.extend(entries.into_iter().map(|entry| (entry.last_at, Line::new(entry, now_ms))));
     lines.sort_by_key(|(at, _)| std::cmp::Reverse(*at));

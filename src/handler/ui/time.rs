@@ -26,6 +26,31 @@ impl Moment {
     }
 }
 
+/// From when to when: exact times, since it is read as a whole. A script says them in the viewer's zone.
+#[derive(Serialize)]
+pub struct Run {
+    from: String,
+    to: String,
+    exact: String,
+    words: String,
+}
+
+impl Run {
+    /// A run as it is seen at `now_ms`: with its days, unless it was today.
+    pub fn new(from_ms: i64, to_ms: i64, now_ms: i64) -> Self {
+        let [from, to] = [from_ms, to_ms].map(|at| (day(at), time_of_day(at)));
+        let before =
+            if from.0 == day(now_ms) && from.0 == to.0 { String::new() } else { format!("{} ", from.0) };
+        let words = match (&from, &to) {
+            (from, to) if from == to => format!("{before}{} UTC", from.1),
+            (from, to) if from.0 == to.0 => format!("{before}{}–{} UTC", from.1, to.1),
+            (from, to) => format!("{before}{} – {} {} UTC", from.1, to.0, to.1),
+        };
+        let exact = [from_ms, to_ms].map(|at| Moment::new(at, now_ms).exact).join(" – ");
+        Self { from: rfc3339(from_ms), to: rfc3339(to_ms), exact, words }
+    }
+}
+
 /// `3 h ago`; what a clock that was set back has made the future is now.
 fn ago(seconds: i64) -> String {
     match seconds {
@@ -66,6 +91,15 @@ mod tests {
             [(59, "59 s"), (3599, "59 min"), (HOUR, "1 h"), (HOUR + 300, "1 h 5 min"), (52 * HOUR, "2 d 4 h")]
         {
             assert_eq!(duration(seconds * 1000), expected);
+        }
+        let noon = 1_795_420_800_123 + 4 * HOUR * 1000;
+        for (from, to, expected) in [
+            (-4 * HOUR, -50 * MINUTE, "08:00–11:10 UTC"),
+            (-4 * HOUR, -4 * HOUR + 59, "08:00 UTC"),
+            (-30 * HOUR, -28 * HOUR, "2026-11-22 06:00–08:00 UTC"),
+            (-30 * HOUR, -HOUR, "2026-11-22 06:00 – 2026-11-23 11:00 UTC"),
+        ] {
+            assert_eq!(Run::new(noon + from * 1000, noon + to * 1000, noon).words, expected);
         }
         assert_eq!(Moment::new(1_795_420_800_123, 0).exact, "2026-11-23 08:00:00 UTC");
     }

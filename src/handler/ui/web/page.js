@@ -5,7 +5,12 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // --- Times, in the viewer's zone ------------------------------------------------------------------------
-  const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const format = (dateStyle, timeStyle) => new Intl.DateTimeFormat(undefined, { dateStyle, timeStyle });
+  const zoned = format("medium", "long");
+  const exact = format("medium", "medium");
+  const clock = format(undefined, "short");
+  const dated = format("medium", "short");
+  const isToday = (at) => new Date(at).toDateString() === new Date().toDateString();
   const ago = (at) => {
     const seconds = Math.floor((Date.now() - at) / 1000);
     if (seconds < 5) return "now";
@@ -18,7 +23,12 @@
     for (const time of all("time[datetime]", root)) {
       const at = Date.parse(time.dateTime);
       time.title = zoned.format(at);
-      time.textContent = ago(at);
+      time.textContent = "exact" in time.dataset ? exact.format(at) : ago(at);
+    }
+    for (const run of all("[data-from]", root)) {
+      const [from, to] = [run.dataset.from, run.dataset.to].map(Date.parse);
+      run.title = zoned.formatRange(from, to);
+      run.textContent = (isToday(from) && isToday(to) ? clock : dated).formatRange(from, to);
     }
   };
   tell();

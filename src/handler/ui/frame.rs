@@ -45,6 +45,23 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// The frame for somebody who may read, in tests.
+    #[cfg(test)]
+    pub fn sample() -> Self {
+        Self {
+            title: "Sample",
+            organization: "",
+            open: Some(0),
+            place: 0,
+            section: "",
+            caller: None,
+            may_write: false,
+            may_read_services: false,
+            in_session: false,
+            may_log_in: false,
+        }
+    }
+
     /// The frame of the page where one logs in.
     pub fn outside(live: &'a Live, visitor: Option<&'a Caller>) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! What happened lately, in numbers and plots; behind each plot is a table that says the same.
 
-use minijinja::context;
+use minijinja::{Value, context};
 use serde::Serialize;
 
 use super::super::Handler;
@@ -152,37 +152,39 @@ impl Handler {
         let choice = CHOICES.iter().find(|one| one.name == asked).unwrap_or(&CHOICES[DEFAULT]);
         let buckets = Buckets::up_to(self.now_ms(), choice.width_ms, choice.count);
         let overview = self.store.overview(buckets, MOST_LOOKED_AT, MOST_BEFORE).await?;
-        let rows = rows(choice, &overview);
-        let total: i64 = overview.created.iter().flatten().sum();
-        let most_open = rows.iter().filter(|row| !row.unknown).map(|row| row.open).max().unwrap_or(0);
-        let tabs = CHOICES.each_ref().map(|one| Tab {
-            name: one.name,
-            words: one.words,
-            on: one.name == choice.name,
-        });
-        let content = context! {
-            tabs => value(tabs),
-            words => choice.words,
-            bucket => choice.bucket,
-            cut_at => overview.cut_at.map(|at| format!("{} {}", day(at), time_of_day(at))),
-            looked_at => overview.looked_at,
-            searched_before => overview.searched_before,
-            severities => Severity::ALL.map(Severity::as_str),
-            total,
-            created => (total > 0).then(|| value(plot::columns(created(&rows)))),
-            busiest => value(rows.iter().rev().max_by_key(|row| row.total)),
-            most_open,
-            now_open => rows.last().map(|row| row.open),
-            open => (most_open > 0).then(|| value(plot::line(open(&rows)))),
-            acknowledge => value(TookRow::all(&overview.acknowledge)),
-            acknowledge_plot => reaches(&overview.acknowledge).map(value),
-            resolve => value(TookRow::all(&overview.resolve)),
-            resolve_plot => reaches(&overview.resolve).map(value),
-            keys_were_forgotten => overview.keys_were_forgotten,
-            rows => value(rows),
-            keys => value(KeyRow::all(overview.noisiest)),
-        };
+        let content = content(choice, overview);
         self.framed(visit, "overview.html", "Overview", content).await
+    }
+}
+
+/// What the page says of it.
+fn content(choice: &Choice, overview: Overview) -> Value {
+    let rows = rows(choice, &overview);
+    let total: i64 = overview.created.iter().flatten().sum();
+    let most_open = rows.iter().filter(|row| !row.unknown).map(|row| row.open).max().unwrap_or(0);
+    let tabs =
+        CHOICES.each_ref().map(|one| Tab { name: one.name, words: one.words, on: one.name == choice.name });
+    context! {
+        tabs => value(tabs),
+        words => choice.words,
+        bucket => choice.bucket,
+        cut_at => overview.cut_at.map(|at| format!("{} {}", day(at), time_of_day(at))),
+        looked_at => overview.looked_at,
+        searched_before => overview.searched_before,
+        severities => Severity::ALL.map(Severity::as_str),
+        total,
+        created => (total > 0).then(|| value(plot::columns(created(&rows)))),
+        busiest => value(rows.iter().rev().max_by_key(|row| row.total)),
+        most_open,
+        now_open => rows.last().map(|row| row.open),
+        open => (most_open > 0).then(|| value(plot::line(open(&rows)))),
+        acknowledge => value(TookRow::all(&overview.acknowledge)),
+        acknowledge_plot => reaches(&overview.acknowledge).map(value),
+        resolve => value(TookRow::all(&overview.resolve)),
+        resolve_plot => reaches(&overview.resolve).map(value),
+        keys_were_forgotten => overview.keys_were_forgotten,
+        rows => value(rows),
+        keys => value(KeyRow::all(overview.noisiest)),
     }
 }
 
@@ -251,4 +253,51 @@ fn reaches(took: &[Took]) -> Option<Plot> {
     };
     let any = took.iter().any(|took| took.count > 0);
     any.then(|| plot::reaches(Severity::ALL.into_iter().zip(took).map(reach).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Frame;
+    use super::super::template;
+    use super::*;
+
+    fn page(overview: Overview) -> String {
+        let page = template::page("overview.html", &Frame::sample(), content(&CHOICES[0], overview)).unwrap();
+        String::from_utf8(page.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_counted_is_told() {
+        // 2026-11-23T08:00:00.123Z.
+        let now = 1_795_420_800_123;
+        let buckets = Buckets::up_to(now, HOUR, 24);
+        let mut all = Overview {
+            buckets,
+            created: vec![[0, 0, 3, 0, 0]; 24],
+            open: vec![2; 24],
+            acknowledge: [Took::default(); 5],
+            resolve: [Took::default(); 5],
+            noisiest: Vec::new(),
+            keys_were_forgotten: false,
+            looked_at: MOST_LOOKED_AT,
+            cut_at: None,
+            searched_before: None,
+        };
+        let (cut, searched) = ("more than can be counted", "Of what was recorded before, only");
+        let whole = page(all.clone());
+        assert!(
+            !whole.contains(cut) && !whole.contains(searched) && !whole.contains("not counted"),
+            "{whole}"
+        );
+        let short = page(Overview { cut_at: Some(now - 2 * HOUR - 60_000), ..all.clone() });
+        let sentence = "only the newest 1000000 were, those since 2026-11-23 05:59.";
+        assert!(short.contains(cut) && short.contains(sentence), "{short}");
+        // Neither plot nor table says of the others that there were none.
+        assert!(short.contains("2026-11-23 04:00: not counted"), "{short}");
+        assert_eq!(short.matches("<td>–</td>").count(), 20 * 7, "{short}");
+        all.searched_before = Some(MOST_BEFORE);
+        assert!(page(all.clone()).contains("only the newest 50000 incidents were searched"));
+        all.open = vec![0; 24];
+        assert!(page(all).contains(searched), "where nothing was found, more may have been there too");
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::Offset;
+use jiff::{Timestamp, civil};
 use tokio::sync::watch;
 
 /// The longest sleep without a look at the system's clock, which may have been set meanwhile.
@@ -86,11 +87,20 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     time.map(|time: Timestamp| time.as_millisecond())
 }
 
+/// The milliseconds of a time that says no zone, as a form sends it, taken for one in UTC: `2026-11-23T08:00`.
+#[must_use]
+pub fn parse_without_zone(text: &str) -> Option<i64> {
+    let is_of_a_time = |byte: u8| byte.is_ascii_digit() || b"-:.T".contains(&byte);
+    let has_time = text.as_bytes().get(10) == Some(&b'T') && text.bytes().all(is_of_a_time);
+    let time: civil::DateTime = text.parse().ok().filter(|_| has_time)?;
+    Offset::UTC.to_timestamp(time).ok().map(Timestamp::as_millisecond)
+}
+
 /// The UTC year of `ms`.
 #[must_use]
 pub fn utc_year(ms: i64) -> i16 {
     let time = Timestamp::from_millisecond(ms).unwrap_or_default();
-    jiff::tz::Offset::UTC.to_datetime(time).year()
+    Offset::UTC.to_datetime(time).year()
 }
 
 /// How long something took: `43 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
@@ -121,6 +131,21 @@ mod tests {
         assert_eq!(rfc3339(1_795_420_800_123), "2026-11-23T08:00:00.123Z");
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(utc_minute(1_795_420_800_123), "2026-11-23 08:00 UTC");
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_one_in_utc() {
+        for (text, expected) in [
+            ("2026-11-23T08:00", Some("2026-11-23T08:00:00.000Z")),
+            ("2026-11-23T08:00:30.5", Some("2026-11-23T08:00:30.500Z")),
+            ("2026-11-23T08:00:00Z", None),
+            ("2026-11-23", None),
+            ("2026-02-30T08:00", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_without_zone(text).map(rfc3339).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

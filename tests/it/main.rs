@@ -52,6 +52,7 @@ mod pagerduty;
 mod pages;
 mod presets;
 mod protocol;
+mod ranges;
 mod rates;
 #[path = "../support/receiver.rs"]
 #[allow(dead_code, reason = "shared with other test binaries")]

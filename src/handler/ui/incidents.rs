@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use http::Method;
 use minijinja::context;
 use serde::Serialize;
 
 use super::super::query::Query;
 use super::super::{Handler, list_query};
 use super::open::OpenCounts;
+use super::range::{self, TimeField};
 use super::template::value;
 use super::time::Moment;
-use super::{Visit, sentences};
+use super::{Visit, see_other, sentences};
+use crate::clock::parse_rfc3339;
 use crate::error::{Error, FieldError};
 use crate::model::{Incident, Severity, Status};
 use crate::registry::{HEARTBEATS, Scope};
@@ -20,6 +23,9 @@ use crate::store::{ListQuery, Span};
 
 /// Incidents on a page.
 const PER_PAGE: usize = 50;
+
+/// Problems that are told one by one.
+const PROBLEMS: usize = 20;
 
 /// What `since` may be: its name, what it is called, and how long it is.
 const SINCE: [(&str, &str, i64); 4] = [
@@ -37,7 +43,7 @@ const SORTS: [(&str, &str); 4] = [
 ];
 
 /// The filters that a phone folds up, unless one is in force.
-const NARROWING: [&str; 4] = ["service_id", "integration", "since", "sort"];
+const NARROWING: [&str; 6] = ["service_id", "integration", "since", range::AFTER, range::BEFORE, "sort"];
 
 /// An incident in the list.
 #[derive(Serialize)]
@@ -96,6 +102,8 @@ struct Choice {
 #[derive(Serialize)]
 struct Chip {
     text: String,
+    /// The time that it is about, instead of words for it.
+    at: Option<Moment>,
     href: String,
 }
 
@@ -110,6 +118,23 @@ impl<'a> Filters<'a> {
 
     fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// What the API takes of a filter that is not repeatable.
+    fn last(&self, name: &str) -> &str {
+        self.0.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Makes the API's out of the times that a form has sent without a script. Returns whether there were any.
+    fn settle(&mut self) -> bool {
+        let mut settled = false;
+        for (_, value) in self.0.iter_mut().filter(|(name, _)| range::has(name)) {
+            if let Some(time) = range::settled(value) {
+                *value = time.into();
+                settled = true;
+            }
+        }
+        settled
     }
 
     fn has(&self, name: &str, value: &str) -> bool {
@@ -131,7 +156,7 @@ impl<'a> Filters<'a> {
     }
 
     /// What the list of the API would be asked for.
-    fn read(&self, visit: &Visit<'_>, now_ms: i64) -> Result<ListQuery, Error> {
+    fn read(&self, visit: &Visit<'_>) -> Result<ListQuery, Error> {
         let mut asked = Vec::new();
         for (name, value) in &self.0 {
             let statuses = match (name.as_ref(), value.as_ref()) {
@@ -155,17 +180,17 @@ impl<'a> Filters<'a> {
         }
         let mut query = list_query::read(visit.live, &Query::new(asked))?;
         query.limit = PER_PAGE;
-        match SINCE.iter().find(|(name, _, _)| *name == self.get("since")) {
-            Some((_, _, seconds)) => {
-                query.filter.created = Span { from: Some(now_ms - seconds * 1000), ..query.filter.created };
-            }
-            None if self.get("since").is_empty() => {}
-            None => {
-                let message = format!("must be one of {}", SINCE.map(|(name, _, _)| name).join(", "));
-                return Err(Error::fields(vec![FieldError::new("since", "not_in_list", message)]));
-            }
+        range::check(&query.filter.created)?;
+        if self.since().is_none() && !self.get("since").is_empty() {
+            let message = format!("must be one of {}", SINCE.map(|(name, _, _)| name).join(", "));
+            return Err(Error::fields(vec![FieldError::new("since", "not_in_list", message)]));
         }
         Ok(query)
+    }
+
+    /// For how long back the list goes, in seconds.
+    fn since(&self) -> Option<i64> {
+        SINCE.iter().find(|(name, _, _)| *name == self.get("since")).map(|(_, _, seconds)| *seconds)
     }
 }
 
@@ -174,18 +199,22 @@ impl Handler {
     pub(super) async fn incidents_page(&self, visit: &Visit<'_>, problems: &[String]) -> Result<Page, Error> {
         visit.check(Scope::IncidentsRead)?;
         let now_ms = self.now_ms();
-        let filters = Filters::of(visit);
-        let (query, mut problems) = match filters.read(visit, now_ms) {
-            Ok(query) => (query, problems.to_vec()),
+        let mut filters = Filters::of(visit);
+        if filters.settle() && visit.head.method != Method::POST {
+            return Ok(see_other(&filters.with("cursor", "")));
+        }
+        let (query, since, problems) = match filters.read(visit) {
+            Ok(query) => (query, filters.since(), problems.to_vec()),
             // A URL that somebody has typed: all that is open is better than nothing.
-            Err(error) => (Filters(Vec::new()).read(visit, now_ms)?, sentences(&error)),
+            Err(error) => (Filters(Vec::new()).read(visit)?, None, sentences(&error)),
         };
-        problems.truncate(20);
-        let page = self.store.list(query.clone()).await?;
+        // Cursors are those of the query without the beginning that moves on with the time.
+        let page =
+            self.store.list(beginning(query.clone(), since.map(|seconds| now_ms - seconds * 1000))).await?;
         let (_, cursor) = list_query::next(&query, &page);
         let open = self.open_incidents().await?;
         let content = context! {
-            problems,
+            problems => at_most(problems),
             target => visit.target(),
             statuses => value(status_tabs(&filters, &open)),
             severities => value(severity_tabs(&filters, &open)),
@@ -193,8 +222,9 @@ impl Handler {
             integrations => value(integrations(&filters, visit)),
             since => value(choices(&filters, "since", SINCE.map(|(value, name, _)| (value, name)))),
             sorts => value(choices(&filters, "sort", SORTS)),
+            times => value(TimeField::both(|name| filters.last(name))),
             hidden => value(hidden(&filters)),
-            chips => value(chips(&filters)),
+            chips => value(chips(&filters, now_ms)),
             search => filters.get("search"),
             narrowed => NARROWING.iter().any(|name| !filters.get(name).is_empty()),
             filtered => filters.0.iter().any(|(name, _)| name != "cursor" && name != "sort"),
@@ -208,6 +238,23 @@ impl Handler {
         };
         self.framed(visit, "incidents.html", "Incidents", content).await
     }
+}
+
+/// The query for what was not recorded before `from_ms` either.
+fn beginning(mut query: ListQuery, from_ms: Option<i64>) -> ListQuery {
+    let Span { from, .. } = &mut query.filter.created;
+    *from = (*from).max(from_ms);
+    query
+}
+
+/// Problems, not more than somebody reads; and how many more there are.
+fn at_most(mut problems: Vec<String>) -> Vec<String> {
+    let more = problems.len().saturating_sub(PROBLEMS);
+    if more > 0 {
+        problems.truncate(PROBLEMS);
+        problems.push(format!("and {more} more"));
+    }
+    problems
 }
 
 fn status_tabs(filters: &Filters<'_>, open: &OpenCounts) -> Vec<Tab> {
@@ -264,18 +311,25 @@ fn integrations(filters: &Filters<'_>, visit: &Visit<'_>) -> Vec<Choice> {
     names.map(choice).collect()
 }
 
-/// The filters that nothing else on the page shows, each with the list without it.
-fn chips(filters: &Filters<'_>) -> Vec<Chip> {
+/// The filters that nothing else on the page shows, and times, each with the list without it.
+fn chips(filters: &Filters<'_>, now_ms: i64) -> Vec<Chip> {
     const ELSEWHERE: [&str; 2] = ["status", "severity"];
     // A field of the form shows one value.
     let several = |name: &&str| filters.0.iter().filter(|(known, _)| known == name).count() > 1;
-    let several = ["service_id", "integration"].into_iter().filter(several).map(Into::into);
-    let names: BTreeSet<_> = hidden(filters).into_iter().map(|(name, _)| name).chain(several).collect();
+    let several = ["service_id", "integration"].into_iter().filter(several);
+    // The form shows times, but may be folded up, or be half of what is in force.
+    let times = [range::AFTER, range::BEFORE].into_iter().filter(|name| !filters.get(name).is_empty());
+    let others = several.chain(times).map(Into::into);
+    let names: BTreeSet<_> = hidden(filters).into_iter().map(|(name, _)| name).chain(others).collect();
     let chip = |name: String| {
         let values: Vec<_> =
             filters.0.iter().filter(|(known, _)| *known == name).map(|(_, value)| &**value).collect();
+        let is_time = name.ends_with("_after") || name.ends_with("_before");
+        let at = values.last().filter(|_| is_time).and_then(|value| parse_rfc3339(value));
+        let words = if at.is_some() { String::new() } else { values.join(", ") };
         Chip {
-            text: format!("{}: {}", name.replace('_', " "), values.join(", ")),
+            text: format!("{}: {words}", name.replace('_', " ")),
+            at: at.map(|at| Moment::new(at, now_ms)),
             href: filters.with(&name, ""),
         }
     };
@@ -285,6 +339,6 @@ fn chips(filters: &Filters<'_>) -> Vec<Chip> {
 /// The filters that the form has no field for, so that it keeps them.
 fn hidden(filters: &Filters<'_>) -> Vec<(String, String)> {
     const SHOWN: [&str; 6] = ["search", "service_id", "integration", "since", "sort", "cursor"];
-    let kept = filters.0.iter().filter(|(name, _)| !SHOWN.contains(&name.as_ref()));
+    let kept = filters.0.iter().filter(|(name, _)| !SHOWN.contains(&name.as_ref()) && !range::has(name));
     kept.map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }

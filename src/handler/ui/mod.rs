@@ -12,6 +12,7 @@ mod link;
 mod open;
 mod overview;
 mod plot;
+mod range;
 mod services;
 mod session;
 mod template;

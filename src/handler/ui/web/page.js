@@ -34,6 +34,21 @@
   tell();
   setInterval(tell, 20000);
 
+  // The fields for times are the viewer's; the address has what the API takes, and nothing that is empty.
+  const times = all("[data-at]");
+  for (const field of times) {
+    const at = Date.parse(field.dataset.at);
+    if (at) field.value = new Date(at - new Date(at).getTimezoneOffset() * 60000).toISOString().slice(0, -1);
+    field.dataset.was = field.value;
+  }
+  for (const zone of all("[data-utc]")) zone.remove();
+  $(".filters")?.addEventListener("formdata", ({ formData }) => {
+    for (const { name, value, dataset } of times) {
+      if (value) formData.set(name, value === dataset.was ? dataset.at : new Date(value).toISOString().replace(".000", ""));
+    }
+    for (const [name, value] of [...formData]) if (!value) formData.delete(name);
+  });
+
   // --- What has changed, as it changes --------------------------------------------------------------------
   // The page is fetched anew and its live parts are put in place of the old ones: what is chosen, focused or being
   // written stays.

@@ -83,9 +83,10 @@ impl Line {
     /// What several channels, or one, were told or are owed alike, as it is read at `now_ms`.
     pub fn told(alike: &[&Notification], now_ms: i64) -> Option<Self> {
         let one = alike.first()?;
-        let mut channels: Vec<_> = alike.iter().map(|one| one.channel.as_str()).collect();
-        // They came newest first.
-        channels.reverse();
+        // In the order in which they were owed it, whoever answered first.
+        let mut in_order = alike.to_vec();
+        in_order.sort_by_key(|one| one.id);
+        let channels: Vec<_> = in_order.iter().map(|one| one.channel.as_str()).collect();
         let (who, several) = (listed(&channels), channels.len() > 1);
         let happened = happened(one.reason);
         let is_planned = one.reason == Reason::Unacknowledged && one.attempts == 0;
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn what_channels_are_told_alike_is_one_line() {
         let told = |channel: &str, standing: Standing, reason: Reason| Notification {
-            id: 1,
+            id: channel.bytes().map(i64::from).sum(),
             message: None,
             channel: channel.into(),
             incident: None,
@@ -218,8 +219,7 @@ mod tests {
         };
         let words =
             |alike: &[&Notification]| Line::told(alike, 1000).map(|line| line.what).unwrap_or_default();
-        // The newest first, as the store lists them.
-        let all = ["c", "b", "a"].map(|name| told(name, Standing::Told, Reason::Raised));
+        let all = ["b", "c", "a"].map(|name| told(name, Standing::Told, Reason::Raised));
         assert_eq!(words(&[&all[0], &all[1], &all[2]]), "a, b and c were told that it became more severe");
         assert!(are_alike(&all[0], &all[1]));
         assert!(!are_alike(&all[0], &all[0]), "the same channel was told twice");

@@ -6,6 +6,7 @@ pub mod presets;
 mod request;
 mod sign;
 mod template;
+mod text;
 
 use std::fmt;
 

@@ -210,11 +210,11 @@ fn summary_text(message: &Message, more: usize) -> String {
     lines.join("\n")
 }
 
-/// A message to try a channel with.
+/// A message to try a channel with. No incident has its number, so that it takes no other's place at the receiver.
 #[must_use]
 pub fn sample(now_ms: i64) -> Message {
     let incident = Incident {
-        number: Number { year: crate::clock::utc_year(now_ms), sequence: 1 },
+        number: Number { year: crate::clock::utc_year(now_ms), sequence: 0 },
         title: "This is a test of Firebell's notifications".into(),
         description: Some("If you can read this, the channel works.".into()),
         severity: Severity::Sev3,

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use firebell::channel::{Answered, Channel, VerdictKind, presets};
 use firebell::config::ChannelPreset;
 use minijinja::Value as Context;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, merge_maps};
 use serde_json::{Value, json};
 
+use crate::notify::wait_for;
 use crate::receiver::{Behaviour, Receiver, Request};
-use crate::server::{DAY, MINUTE, Server};
+use crate::server::{DAY, HEAD, MINUTE, SERVICES, Server};
 
 /// What nobody but the receiver may see, and it only once.
 const SECRET: &str = "HUSH-secret-0123456789";
@@ -362,6 +363,63 @@ fn what_can_be_done_is_a_link_where_the_receiver_has_links() {
             assert_eq!(body.contains(link), has_links, "{}: {body}", case.name);
         }
         assert!(body.contains("https://bell.example.net/incidents/INC-2026-001"), "{}: {body}", case.name);
+    }
+}
+
+#[test]
+fn incidents_that_were_only_counted_are_told_of_too() {
+    // As it is when a channel owed more than it may; also by those that want each incident by itself.
+    let counted = Context::from(Serde(json!({
+        "reason": "summary", "title": "37 incidents", "text": "and 37 more", "incident": null, "incidents": [], "count": 37,
+        "more": 37, "actions": [], "url": "https://bell.example.net/", "key": "firebell-summary-7"
+    })));
+    for case in CASES {
+        let context = merge_maps([context("https://bell.example.net"), counted.clone()]);
+        let request = case.channel().render(&context, "msg_1_7", 1_795_420_800).unwrap();
+        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        let (text, begin) = (body.to_string(), body.pointer("/0/endsAt"));
+        assert!(text.contains("37 incidents") && !text.contains("INC-"), "{}: {body}", case.name);
+        assert!(begin.is_none(), "nobody would end it: {body}");
+    }
+}
+
+/// Firebell takes what three of the receivers take, by code that knows nothing of channels.
+#[test]
+fn another_firebell_understands_what_is_sent_to_pagerduty_ntfy_and_gotify() {
+    const KEY: &str = "HUSH0123456789abcdef0123456789ab";
+    for (kind, with) in [
+        ("pagerduty", "url = 'BASE/v2/enqueue', routing_key = 'KEY'"),
+        ("ntfy", "server = 'BASE/ntfy/KEY', topic = 'db'"),
+        ("gotify", "server = 'BASE', token = 'KEY'"),
+    ] {
+        let other = Server::start(&format!(
+            "{HEAD}{SERVICES}[[integrations]]\nname = 'it'\nsource = '{kind}'\nrouting_keys = ['{KEY}']\n\
+             default_service = 'SER-00001'\n"
+        ));
+        let with = with.replace("BASE", &format!("http://{}", other.addr())).replace("KEY", KEY);
+        let server = Server::with(&format!(
+            "[[channels]]\nname = 'it'\nkind = '{kind}'\nwith = {{ {with} }}\n[[routes]]\nchannels = ['it']\ndigest = '0s'\n"
+        ));
+        let alert = json!({ "title": "Disk <b>is</b> \"full\"", "severity": "SEV0", "dedup_key": "k" });
+        server.alert(alert.clone());
+        wait_for(&server, "id = 1 AND standing = 1");
+        let list = other.send("GET", "/api/v1/incidents", &[], b"").data();
+        let title = list["items"][0]["title"].as_str().unwrap();
+        assert!(title.ends_with("Disk <b>is</b> \"full\""), "{kind}: {list}");
+        assert_eq!((&list["total"], &list["items"][0]["status"]), (&json!(1), &json!("new")), "{kind}");
+        let mut alert = alert;
+        alert["status"] = "resolved".into();
+        server.alert(alert);
+        wait_for(&server, "id = 2 AND standing = 1");
+        let list = other.send("GET", "/api/v1/incidents", &[], b"").data();
+        if kind != "gotify" {
+            // Gotify has no keys: its messages of another title are another's.
+            assert_eq!(
+                (&list["total"], &list["items"][0]["status"]),
+                (&json!(1), &json!("resolved")),
+                "{kind}: {list}"
+            );
+        }
     }
 }
 

@@ -30,7 +30,7 @@ const fn case(name: &'static str, with: &'static str, secret: &'static str, answ
 }
 
 const CASES: [Case; 13] = [
-    case("alertmanager", "url = 'BASE', token = 'SECRET', labels = 'env rack'", "authorization", ""),
+    case("alertmanager", "url = 'BASE', token = 'SECRET', labels = 'env rack severity'", "authorization", ""),
     case(
         "apprise",
         "server = 'BASE', key = 'ops', tag = 'phones', user = 'u', password = 'p'",
@@ -268,6 +268,10 @@ fn assert_harmless(case: &Case, body: &Value) {
         "apprise" => assert_eq!(body["format"], "text"),
         _ => assert!(all.contains("</script><script>alert(1)</script> <@everyone> <!channel>"), "{all}"),
     }
+    assert!(
+        case.name != "alertmanager" || body[0]["labels"]["severity"] == "critical",
+        "its own labels: {body}"
+    );
     assert!(!all.contains(SECRET) || matches!(case.name, "pagerduty" | "pushover"), "{all}");
     assert!(case.name == "matrix" || all.contains("{{ with }} {% raw %}"), "{}: {all}", case.name);
 }
@@ -291,14 +295,16 @@ fn whatever_a_text_is_it_is_text_there_and_short_enough() {
         format!("{HOSTILE}{}", with.chars().cycle().take(length).collect::<String>())
     };
     for case in CASES {
+        let receiver = Receiver::new();
+        let server = case.start(&receiver);
         // What grows most when it is escaped, or in UTF-16, or in bytes.
-        for padding in ["&", "*", "🔥", "<@1>\n", "€\""] {
-            let receiver = Receiver::new();
-            let server = case.start(&receiver);
+        for (key, padding) in ["&", "*", "🔥", "<@1>\n", "€\""].into_iter().enumerate() {
             let mut alert = json!({
                 "title": fill(200, padding).trim_end(), "description": fill(2000, padding), "severity": "SEV0",
-                "dedup_key": "h", "metadata": { "env": HOSTILE, "k8s.io/pod name": { "a": [HOSTILE] } }
+                "dedup_key": key.to_string(),
+                "metadata": { "env": HOSTILE, "severity": "none", "k8s.io/pod name": { "a": [HOSTILE] } }
             });
+            server.advance(DAY);
             server.alert(alert.clone());
             let created = receiver.next();
             server.advance(DAY);
@@ -309,6 +315,8 @@ fn whatever_a_text_is_it_is_text_there_and_short_enough() {
                 case.assert_secret(request);
                 let body = request.json();
                 assert_harmless(&case, &body);
+                // Matrix takes events of 64 KiB, the others more.
+                assert!(request.body.len() < 60_000, "{}: {}", case.name, request.body.len());
                 for (pointer, most) in limits(case.name) {
                     let text = body.pointer(pointer).and_then(Value::as_str).unwrap();
                     let units = text.encode_utf16().count();

@@ -86,7 +86,7 @@ impl App {
         let loaded = runtime.block_on(handler.load_sessions());
         loaded.map_err(|error| AppError(format!("cannot read the store: {error}")))?;
         let live = handler.live();
-        let setup = Setup::new(&live.config, &live.public_url, store.link_key());
+        let setup = Setup::new(&live.config, &live.public_url, Some(store.link_key()));
         let told = handler.metrics().notify.clone();
         let notifier = Arc::new(Notifier::new(Arc::clone(&store), clock, told, setup));
         let (stop, stopped) = oneshot::channel();
@@ -142,7 +142,7 @@ impl App {
         // that there is.
         let Config { listen, store, limits, log, .. } = old.config.clone();
         let live = Live::new(Config { listen, store, limits, log, ..config }, self.addr);
-        self.notifier.replace(Setup::new(&live.config, &live.public_url, self.store.link_key()));
+        self.notifier.replace(Setup::new(&live.config, &live.public_url, Some(self.store.link_key())));
         self.handler.replace(live);
         Ok(())
     }

@@ -53,6 +53,8 @@ prerequisites() {
     for tool in "${TOOLS[@]}"; do
         command -v "${tool%%:*}" >/dev/null || { missing+=("${tool%%:*}"); packages+=("${tool##*:}"); }
     done
+    # Debian has it apart from Python.
+    python3 -c 'import ensurepip' 2>/dev/null || { missing+=("python3 -m venv"); packages+=(python3-venv); }
     if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
@@ -72,6 +74,13 @@ prerequisites() {
         rustup component add rustfmt clippy
     fi
     cargo --version
+}
+
+python_packages() {
+    local venv
+    venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/venv
+    "$venv/bin/python3" -c '' 2>/dev/null || python3 -m venv --clear "$venv"
+    "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/support/requirements.txt
 }
 
 run_tests() {
@@ -105,6 +114,7 @@ bench_harness() {
 step "prerequisites" prerequisites
 step "format" cargo fmt --check
 step "lints" cargo clippy --locked --all-targets -- -D warnings
+step "Python packages" python_packages
 step "tests" run_tests
 step "browser packages" browser_packages
 step "browser tests" browser_tests

@@ -7,6 +7,7 @@ pub mod presets;
 mod request;
 mod sign;
 mod template;
+mod text;
 
 use std::fmt;
 
@@ -53,8 +54,10 @@ impl Channel {
     pub fn without_secrets(&self, text: &str) -> String {
         let secrets: Vec<String> = match &self.transport {
             Transport::Http(_) => {
-                let forms =
-                    self.with.iter().flat_map(|(_, secret)| [secret.clone(), percent_encoded(secret)]);
+                let forms = self
+                    .with
+                    .iter()
+                    .flat_map(|(_, secret)| [secret.clone(), percent_encoded(secret), json_escaped(secret)]);
                 // Shorter ones are words that say nothing: a priority, a name.
                 forms.filter(|form| form.len() >= 6).collect()
             }
@@ -71,6 +74,15 @@ impl Channel {
 
 fn percent_encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// As the filter `tojson` writes it.
+fn json_escaped(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(&json);
+    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")]
+        .into_iter()
+        .fold(inside.to_owned(), |text, (c, escaped)| text.replace(c, escaped))
 }
 
 impl fmt::Debug for Channel {

@@ -51,7 +51,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_fuel(Some(STEPS));
     environment.remove_global("debug");
     environment.remove_global("range");
-    environment.add_filter("cut", cut);
+    super::text::add_filters(&mut environment);
     environment.add_filter("base64", |text: &str| STANDARD.encode(text));
     environment
 });
@@ -131,14 +131,6 @@ fn describe(error: &minijinja::Error) -> String {
         Some(line) => format!("{what}, in its line {line}"),
         None => what,
     }
-}
-
-/// The filter `cut`: a text of at most so many characters, the last of which says that there was more.
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]

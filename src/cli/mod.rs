@@ -1,6 +1,7 @@
 //! The command line. Plain text for people, `--json` for programs; exit codes 0, 1 (it did not work), 2 (usage).
 
 mod cells;
+mod channels;
 mod check;
 mod client;
 mod columns;
@@ -59,6 +60,8 @@ enum Command {
     Heartbeats(heartbeats::Heartbeats),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
     Sources(sources::Sources),
+    /// What receivers of notifications are understood, how each is set up, and a test message by one
+    Channels(channels::Channels),
     /// Write incidents to a file or to standard output, as NDJSON or CSV
     Export(export::Export),
     /// Ask a running server whether it answers; for containers and scripts
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Outbox(outbox) => outbox::run(config, outbox),
         Command::Heartbeats(heartbeats) => heartbeats::run(config, heartbeats),
         Command::Sources(sources) => sources::run(config, sources),
+        Command::Channels(channels) => channels::run(config, channels),
         Command::Export(export) => export::run(config, export),
         Command::Healthcheck(target) => healthcheck::run(config, target),
     };

@@ -89,7 +89,7 @@ mod tests {
         let shown = shown();
         let mut sections: Vec<&str> = shown.lines().filter(|line| line.starts_with('[')).collect();
         sections.dedup();
-        assert_eq!(sections.len(), 19, "{sections:?}");
+        assert_eq!(sections.len(), 21, "{sections:?}");
         for section in sections {
             // Their names are the user's.
             if section.ends_with("severity_map]") || section.ends_with("headers]") {

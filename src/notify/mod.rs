@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod letter;
+mod setup;
 mod smtp;
 mod wording;
 
@@ -16,16 +17,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use client::Client;
-pub use smtp::Mailer;
+pub use setup::{Draft, Setup};
 pub use wording::{Sender, sample};
 
-use crate::channel::{Channel, HttpRequest, Transport, Verdict, VerdictKind, line};
+use crate::channel::{Channel, VerdictKind};
 use crate::clock::Clock;
-use crate::config::{Config, NotifyLimits};
 use crate::error::Error;
 use crate::metrics::{NotifyMetrics, Told};
-use crate::model::{Answer, LinkKey, Message};
+use crate::model::{Answer, Message};
 use crate::store::{Attempted, Store, Take, Taken};
 
 /// How long the first attempt is followed by none, and the longest that any is; in between it doubles.
@@ -35,81 +34,8 @@ const LONGEST_WAIT_MS: i64 = 5 * 60_000;
 /// How long a store that cannot be written is left alone.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
-/// Characters that are kept of what a mail server says, which may be something on each recipient.
-const MAIL_ANSWER: usize = 500;
-
 /// Longer than anybody waits.
 const NEVER_MS: i64 = i64::MAX;
-
-/// What the configuration says about telling people.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    channels: Vec<Arc<Channel>>,
-    limits: NotifyLimits,
-    sender: Sender,
-    client: Client,
-    mailer: Mailer,
-}
-
-impl Setup {
-    /// What `config` says; links begin with `public_url`, and those that act are signed with `link_key`.
-    #[must_use]
-    pub fn new(config: &Config, public_url: &str, link_key: &LinkKey) -> Self {
-        let links_for_ms = config.notify.links_for_ms;
-        let links = (links_for_ms > 0).then(|| (link_key.clone(), links_for_ms));
-        let organization = config.organization.clone();
-        Self {
-            channels: config.channels.clone(),
-            limits: config.notify,
-            sender: Sender { organization, public_url: public_url.to_owned(), links },
-            client: Client::new(config.notify.timeout, config.notify.refuse_private),
-            mailer: Mailer::new(config.notify.timeout, config.notify.refuse_private),
-        }
-    }
-
-    fn channel(&self, name: &str) -> Option<&Arc<Channel>> {
-        self.channels.iter().find(|channel| channel.name == name)
-    }
-
-    /// Tells a message by a channel, once: what became of it, and the answer without the channel's secrets. Nothing is
-    /// written down.
-    pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Verdict {
-        let verdict = match &channel.transport {
-            Transport::Http(request) => self.request(channel, request, message, clock).await,
-            Transport::Email(email) => {
-                match letter::write(email, &self.sender, &channel.name, message, clock.now_ms()) {
-                    Ok(letter) => {
-                        let verdict = self.mailer.send(letter).await;
-                        // Cut only then: half a secret is one too.
-                        Ok(Verdict {
-                            text: line(&channel.without_secrets(&verdict.text), MAIL_ANSWER),
-                            ..verdict
-                        })
-                    }
-                    Err(error) => Err(format!("not sent: {error}")),
-                }
-            }
-        };
-        // A template is to be mended, a network too; until then it is owed.
-        let verdict = verdict.unwrap_or_else(|text| Verdict { kind: VerdictKind::Later(None), text });
-        Verdict { text: channel.without_secrets(&verdict.text), ..verdict }
-    }
-
-    async fn request(
-        &self,
-        channel: &Channel,
-        request: &HttpRequest,
-        message: &Message,
-        clock: &Clock,
-    ) -> Result<Verdict, String> {
-        let now_ms = clock.now_ms();
-        let id = message.id.to_string();
-        let context = self.sender.context(message, &channel.name, now_ms);
-        let rendered = context.and_then(|context| request.render(channel, &context, &id, now_ms / 1000));
-        let reply = self.client.send(rendered.map_err(|error| format!("not sent: {error}"))?).await?;
-        Ok(request.judge(&reply.answered(clock.now_ms() / 1000)))
-    }
-}
 
 /// Those who tell people.
 #[derive(Debug)]
@@ -225,11 +151,14 @@ impl Notifier {
     }
 
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
-        let verdict = setup.tell(channel, message, &self.clock).await;
-        match verdict.kind {
-            VerdictKind::Taken => Answer::Taken(verdict.text),
-            VerdictKind::Never => Answer::Never(verdict.text),
-            VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
+        match setup.tell(channel, message, &self.clock).await {
+            Ok(verdict) => match verdict.kind {
+                VerdictKind::Taken => Answer::Taken(verdict.text),
+                VerdictKind::Never => Answer::Never(verdict.text),
+                VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
+            },
+            // A template is to be mended, a network too; until then it is owed.
+            Err(error) => self.later(setup, message, error, None),
         }
     }
 

@@ -1,16 +1,18 @@
 //! What a message says, before a channel's template gives it its form.
 
 use minijinja::Value;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, merge_maps};
 use serde::Serialize;
 use url::{Host, Url};
 
 use crate::clock::{duration, rfc3339};
 use crate::handler::IncidentView;
+use crate::json;
 use crate::model::{
     ActLink, Held, Incident, LinkAction, LinkKey, Message, MessageId, Number, Part, Reason, ServiceName,
     Severity, Status,
 };
+use crate::source::from_json;
 
 /// How late a message may be without saying so.
 const ON_TIME_MS: i64 = 60_000;
@@ -40,8 +42,8 @@ struct Context<'a> {
     is_resolved: bool,
     url: String,
     late: Option<String>,
-    incident: Option<&'a IncidentContext<'a>>,
-    incidents: &'a [IncidentContext<'a>],
+    incident: Option<&'a Value>,
+    incidents: &'a [Value],
     count: usize,
     more: usize,
     actions: Vec<LinkContext>,
@@ -54,13 +56,6 @@ struct MessageContext {
     id: String,
     at: String,
     attempt: i64,
-}
-
-#[derive(Serialize)]
-struct IncidentContext<'a> {
-    #[serde(flatten)]
-    view: IncidentView<'a>,
-    reason: &'static str,
 }
 
 /// Something that can be done by opening a link.
@@ -110,12 +105,8 @@ impl Sender {
     /// # Errors
     /// Only for a bug.
     pub fn context(&self, message: &Message, channel: &str, now_ms: i64) -> Result<Value, String> {
-        let views = message.parts.iter().map(|part| {
-            let view =
-                IncidentView::new(&part.incident, &self.public_url).map_err(|error| error.to_string())?;
-            Ok(IncidentContext { view, reason: part.reason.as_str() })
-        });
-        let incidents = views.collect::<Result<Vec<_>, String>>()?;
+        let incidents =
+            message.parts.iter().map(|part| self.incident(part)).collect::<Result<Vec<_>, _>>()?;
         let late_ms = now_ms - message.due_at;
         let late = (late_ms > ON_TIME_MS).then(|| duration(late_ms));
         let more = message.incidents.saturating_sub(message.parts.len());
@@ -158,6 +149,15 @@ impl Sender {
             ),
         };
         Ok(Value::from(Serde(context)))
+    }
+
+    /// An incident as the API shows it, and why it is told.
+    fn incident(&self, part: &Part) -> Result<Value, String> {
+        let view = IncidentView::new(&part.incident, &self.public_url).map_err(|error| error.to_string())?;
+        // The view has it as it was stored: text, to everybody but serde_json.
+        let metadata = json::parse(part.incident.metadata.as_bytes()).map_err(|error| error.to_string())?;
+        let ours = [("metadata", from_json(&metadata)), ("reason", Value::from(part.reason.as_str()))];
+        Ok(merge_maps([Value::from(Serde(view)), Value::from_pairs(ours)]))
     }
 }
 
@@ -247,11 +247,11 @@ fn summary_text(message: &Message, more: usize) -> String {
     lines.join("\n")
 }
 
-/// A message to try a channel with.
+/// A message to try a channel with. No incident has its number, so that it takes no other's place at the receiver.
 #[must_use]
 pub fn sample(now_ms: i64) -> Message {
     let incident = Incident {
-        number: Number { year: crate::clock::utc_year(now_ms), sequence: 1 },
+        number: Number { year: crate::clock::utc_year(now_ms), sequence: 0 },
         title: "This is a test of Firebell's notifications".into(),
         description: Some("If you can read this, the channel works.".into()),
         severity: Severity::Sev3,

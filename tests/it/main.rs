@@ -19,6 +19,7 @@ mod server;
 mod access;
 mod answers;
 mod browsers;
+mod channels;
 mod checkpoints;
 mod comments;
 mod concurrency;

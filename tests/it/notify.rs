@@ -225,7 +225,8 @@ fn wait_for_attempts(server: &Server, attempts: usize) {
     wait_for(server, &format!("id = 1 AND attempts = {attempts}"));
 }
 
-fn wait_for(server: &Server, condition: &str) {
+/// Waits until the outbox has a notification of which that is true.
+pub fn wait_for(server: &Server, condition: &str) {
     let file = server.file();
     let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {condition})");
     let begun = std::time::Instant::now();

@@ -119,6 +119,7 @@ fn sessions_are_bounded_in_memory_as_in_the_store() {
     assert_eq!(Sqlite::open(server.path()).unwrap().execute(many, [NOW_MS]).unwrap(), 999);
     server.restart(&config(TOKENS));
     assert_eq!(look_with(&server, "/", &oldest).status, 200);
+    server.advance(1);
     let next = cookie(&server, "HUSH-ops-token-0001");
     for _ in 0..2 {
         has_to_log_in(&look_with(&server, "/", &oldest));

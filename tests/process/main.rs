@@ -8,6 +8,7 @@ mod acting;
 mod alertmanager;
 mod audit;
 mod bodies;
+mod channels;
 mod check;
 mod commands;
 mod deliveries;
@@ -33,6 +34,7 @@ mod readme;
 #[path = "../support/receiver.rs"]
 #[allow(dead_code, reason = "shared with the other test binary")]
 mod receiver;
+mod receivers;
 mod reload;
 mod requests;
 mod scripted;

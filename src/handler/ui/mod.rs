@@ -126,7 +126,8 @@ impl Handler {
         let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
             ActByLink, ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon,
-            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Open, Overview, Services, Stream,
+            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Open, Overview, Services,
+            Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,

@@ -1,0 +1,144 @@
+//! What is needed to tell somebody something: the channels, what messages say, and the ways out.
+
+use std::sync::Arc;
+
+use super::client::Client;
+use super::letter;
+use super::smtp::Mailer;
+use super::wording::Sender;
+use crate::channel::{Channel, Email, HttpRequest, Transport, Verdict, line};
+use crate::clock::Clock;
+use crate::config::{Config, NotifyLimits};
+use crate::model::{LinkKey, Message};
+
+/// Characters that are kept of what a mail server says, which may be something on each recipient.
+const MAIL_ANSWER: usize = 500;
+
+/// What the configuration says about telling people.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// In the order of the configuration.
+    pub channels: Vec<Arc<Channel>>,
+    /// The bounds.
+    pub limits: NotifyLimits,
+    sender: Sender,
+    client: Client,
+    mailer: Mailer,
+}
+
+impl Setup {
+    /// What `config` says; links begin with `public_url`, and those that act are signed with `link_key`; without
+    /// one there are none.
+    #[must_use]
+    pub fn new(config: &Config, public_url: &str, link_key: Option<&LinkKey>) -> Self {
+        let links_for_ms = config.notify.links_for_ms;
+        let links = link_key.filter(|_| links_for_ms > 0).map(|key| (key.clone(), links_for_ms));
+        let organization = config.organization.clone();
+        Self {
+            channels: config.channels.clone(),
+            limits: config.notify,
+            sender: Sender { organization, public_url: public_url.to_owned(), links },
+            client: Client::new(config.notify.timeout, config.notify.refuse_private),
+            mailer: Mailer::new(config.notify.timeout, config.notify.refuse_private),
+        }
+    }
+
+    /// The channel of that name.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> Option<&Arc<Channel>> {
+        self.channels.iter().find(|channel| channel.name == name)
+    }
+
+    /// Tells a message by a channel, once: what the receiver answers, without the channel's secrets. Nothing is written
+    /// down.
+    ///
+    /// # Errors
+    /// Why nothing was sent, or nobody answered; likewise.
+    pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, String> {
+        let verdict = match &channel.transport {
+            Transport::Http(_) => self.request(channel, message, clock).await,
+            Transport::Email(email) => self.mail(channel, email, message, clock.now_ms()).await,
+        };
+        let verdict = verdict.map_err(|error| channel.without_secrets(&error))?;
+        Ok(Verdict { text: channel.without_secrets(&verdict.text), ..verdict })
+    }
+
+    async fn request(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, String> {
+        let (request, rendered) = self.render(channel, message, clock.now_ms())?;
+        let reply = self.client.send(rendered).await?;
+        Ok(request.judge(&reply.answered(clock.now_ms() / 1000)))
+    }
+
+    async fn mail(
+        &self,
+        channel: &Channel,
+        email: &Email,
+        message: &Message,
+        now_ms: i64,
+    ) -> Result<Verdict, String> {
+        let letter = letter::write(email, &self.sender, &channel.name, message, now_ms);
+        let verdict = self.mailer.send(letter.map_err(not_sent)?).await;
+        // Cut only then: half a secret is one too.
+        Ok(Verdict { text: line(&channel.without_secrets(&verdict.text), MAIL_ANSWER), ..verdict })
+    }
+
+    fn render<'a>(
+        &self,
+        channel: &'a Channel,
+        message: &Message,
+        now_ms: i64,
+    ) -> Result<(&'a HttpRequest, http::Request<Vec<u8>>), String> {
+        let Transport::Http(request) = &channel.transport else { return Err("it is no request".into()) };
+        let context = self.sender.context(message, &channel.name, now_ms).map_err(not_sent)?;
+        let rendered = request.render(channel, &context, &message.id.to_string(), now_ms / 1000);
+        Ok((request, rendered.map_err(not_sent)?))
+    }
+
+    /// What [`Self::tell`] would send, without the channel's secrets.
+    ///
+    /// # Errors
+    /// Why nothing would be sent.
+    pub fn draft(&self, channel: &Channel, message: &Message, now_ms: i64) -> Result<Draft, String> {
+        let draft = match &channel.transport {
+            Transport::Http(_) => {
+                self.render(channel, message, now_ms).map(|(_, request)| Draft::of(&request))
+            }
+            Transport::Email(email) => {
+                let context = self.sender.context(message, &channel.name, now_ms).map_err(not_sent)?;
+                email.render(&context).map_err(not_sent).map(|mail| Draft {
+                    method: "MAIL".into(),
+                    host: format!("{}:{}", email.server.host, email.server.port),
+                    body: format!("{}\n\n{}", mail.subject, mail.text),
+                })
+            }
+        };
+        let Draft { method, host, body } = draft.map_err(|error| channel.without_secrets(&error))?;
+        Ok(Draft { method, host, body: channel.without_secrets(&body) })
+    }
+}
+
+fn not_sent(error: String) -> String {
+    format!("not sent: {error}")
+}
+
+/// A message as it would be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// How: a method of HTTP, or `MAIL`.
+    pub method: String,
+    /// Where to, as far as that is no secret.
+    pub host: String,
+    /// What: a body, or a subject and a text.
+    pub body: String,
+}
+
+impl Draft {
+    fn of(request: &http::Request<Vec<u8>>) -> Self {
+        let uri = request.uri();
+        // The path may be a secret, and so may a name and password before the host.
+        let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+        let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        Self { method: request.method().to_string(), host: format!("{scheme}://{host}{port}"), body }
+    }
+}

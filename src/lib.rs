@@ -1,9 +1,9 @@
 //! Firebell turns any HTTP POST into a deduplicated incident in one SQLite file, answers 2xx only once that is on
-//! disk, and lets people see it and act on it.
+//! disk, lets people see it and act on it, and tells them.
 //!
 //! # Invariants
 //! 1. No success answer, and no event to anyone, before COMMIT returned with `synchronous=FULL`.
-//! 2. An incident's row, its timeline entry and its idempotency record are one transaction.
+//! 2. An incident's row, its timeline entry, its idempotency record and what people are owed for it are one transaction.
 //! 3. Only the writer thread of the one serving process opens write transactions (an exclusive lock stands beside the
 //!    store); reads use read-only pooled connections and keep no statement open between pages.
 //! 4. Dropping any request's future (a client that went away) leaves no partial state.
@@ -17,7 +17,7 @@
 //! into alerts, which [`model`] validates; [`store`] queues them for the writer, which runs all that wait in one
 //! transaction and answers after COMMIT; [`source`] words the outcome and [`reply`] puts it in its envelope.
 //! [`handler`] tells those who watch what was committed, and keeps the request itself, without its secrets, to be looked
-//! at and sent again.
+//! at and sent again. [`notify`] delivers what the [`routing`] of the configuration owes to people, by [`channel`]s.
 //!
 //! # A heartbeat
 //! A ping goes the same way as far as the writer, which keeps what is known of each heartbeat, and sends an alert about one

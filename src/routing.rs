@@ -131,7 +131,7 @@ impl Routing {
                     due.push(Due { channel, reason, due_ms, held });
                 }
                 if matches!(reason, Reason::Created | Reason::Reopened) {
-                    due.extend(route.reminder(channel, subject.severity, now_ms));
+                    due.extend(route.first_reminder(channel, subject.severity, now_ms));
                 }
             }
         }
@@ -149,7 +149,7 @@ impl Routing {
     #[must_use]
     pub fn next_reminder(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<Due> {
         let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
-        route?.1.reminder(channel, subject.severity, now_ms)
+        route?.1.next_reminder(channel, subject.severity, now_ms)
     }
 }
 
@@ -167,11 +167,26 @@ impl Route {
         (now_ms, Held::No)
     }
 
-    fn reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
+    /// Those of one window are due together.
+    fn first_reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
         let due_ms = now_ms + self.unacknowledged_after_ms?;
+        let window_ms = self.digest_ms.max(1);
+        let past_ms = due_ms.rem_euclid(window_ms);
+        let due_ms = if past_ms == 0 { due_ms } else { due_ms + window_ms - past_ms };
+        Some(self.reminder(channel, severity, due_ms))
+    }
+
+    /// Later ones come together, whenever their incidents began: at the multiple of the interval that is nearest.
+    fn next_reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
+        let after_ms = self.unacknowledged_after_ms?;
+        let nearest_ms = now_ms + after_ms + after_ms / 2;
+        Some(self.reminder(channel, severity, nearest_ms - nearest_ms.rem_euclid(after_ms)))
+    }
+
+    fn reminder(&self, channel: usize, severity: Severity, due_ms: i64) -> Due {
         let until = self.quiet.as_ref().and_then(|quiet| quiet.until(severity, due_ms));
         let held = if until.is_some() { Held::Quiet } else { Held::No };
-        Some(Due { channel, reason: Reason::Unacknowledged, due_ms: until.unwrap_or(due_ms), held })
+        Due { channel, reason: Reason::Unacknowledged, due_ms: until.unwrap_or(due_ms), held }
     }
 }
 
@@ -278,7 +293,16 @@ mod tests {
         assert_eq!(due(Reason::Created)[1..], [reminder]);
         assert_eq!(due(Reason::Reopened), [reminder], "not among what it tells of");
         assert_eq!(due(Reason::Resolved).len(), 1);
-        let next = |channel| routing.next_reminder(&subject(Severity::Sev1, "{}"), channel, 10);
-        assert_eq!((next(0), next(1)), (Some(reminder), None));
+        let mut digesting = routing.clone();
+        digesting.routes[0].digest_ms = 40;
+        let windows = &mut Windows::new();
+        let due = digesting.due(&subject(Severity::Sev1, "{}"), Reason::Created, 10, windows);
+        assert_eq!(due[1].due_ms, 80, "with the others of its window");
+        let next = |channel, now| {
+            let due = routing.next_reminder(&subject(Severity::Sev1, "{}"), channel, now);
+            due.map(|due| due.due_ms)
+        };
+        assert_eq!([60, 74, 76, 100].map(|now| next(0, now)), [100, 100, 150, 150].map(Some));
+        assert_eq!(next(1, 60), None);
     }
 }

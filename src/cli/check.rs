@@ -7,12 +7,15 @@ use super::{Outcome, load, text};
 pub fn run(config: Option<&Path>) -> Outcome {
     let (path, config) = load(config)?;
     let registry = &config.registry;
-    text::say(&format!(
-        "{} is in order (services: {}, integrations: {}, tokens: {})",
-        path.display(),
-        registry.services().len(),
-        registry.integrations().len(),
-        registry.tokens().len(),
-    ));
+    let counts = [
+        ("services", registry.services().len()),
+        ("integrations", registry.integrations().len()),
+        ("heartbeats", registry.heartbeats().len()),
+        ("channels", config.channels.len()),
+        ("routes", config.routing.routes.len()),
+        ("tokens", registry.tokens().len()),
+    ];
+    let counts = counts.map(|(what, count)| format!("{what}: {count}")).join(", ");
+    text::say(&format!("{} is in order ({counts})", path.display()));
     Ok(())
 }

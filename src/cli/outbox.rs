@@ -111,7 +111,8 @@ fn cells(one: &Notification) -> [String; 7] {
     let incident = one.incident_number.clone().unwrap_or_else(|| format!("{} more", one.count));
     let attempts = (one.attempts > 1).then(|| format!("{} attempts", one.attempts));
     let held = one.held.as_ref().map(|held| format!("held: {}", held.replace('_', " ")));
-    let next = one.next_try_at.as_ref().map(|at| format!("next try {}", time(at)));
+    let when = if one.attempts > 0 { "next try" } else { "due" };
+    let next = one.next_try_at.as_ref().map(|at| format!("{when} {}", time(at)));
     let answer: Vec<_> = [one.answer.clone(), attempts, held, next].into_iter().flatten().collect();
     [
         one.id.to_string(),

@@ -264,8 +264,8 @@ pub enum Answer {
 /// message, by their positions. None: nothing is due.
 ///
 /// A message that was tried is tried again as it was. Else what is urgent comes first, one message for an incident, with
-/// what was still held of the same incident, since nobody is to hear of its end before its beginning. What was held, or
-/// is older than `stale_ms`, goes out in one message together, unless the receiver wants it `one_by_one`.
+/// what was still held of the same incident, since nobody is to hear of its end before its beginning. What was held, is
+/// older than `stale_ms` or only reminds goes out in one message together, unless the receiver wants it `one_by_one`.
 #[must_use]
 pub fn choose(owed: &[Owed], now_ms: i64, stale_ms: i64, one_by_one: bool) -> Vec<usize> {
     let tried: Vec<&Owed> = owed.iter().filter(|one| one.attempts > 0).collect();
@@ -287,7 +287,8 @@ pub fn choose(owed: &[Owed], now_ms: i64, stale_ms: i64, one_by_one: bool) -> Ve
     };
     let is_due = |one: &Owed| one.attempts == 0 && one.try_at <= now_ms && !waits_for_tried(one);
     let is_gathered = |one: &Owed| {
-        !one_by_one && (one.held != Held::No || now_ms - one.due_at > stale_ms || one.incident.is_none())
+        let is_late = one.held != Held::No || now_ms - one.due_at > stale_ms;
+        !one_by_one && (is_late || one.is_reminder() || one.incident.is_none())
     };
     match owed.iter().find(|one| is_due(one) && !is_gathered(one)) {
         Some(urgent) => positions(owed, |one| {

@@ -67,7 +67,11 @@ impl Client {
 }
 
 fn exchange(agent: &ureq::Agent, request: http::Request<Vec<u8>>) -> Result<Reply, String> {
-    let mut response = agent.run(request).map_err(|error| error.to_string())?;
+    let mut response = agent.run(request).map_err(|error| match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Timeout(_) => "no answer within `[notify] timeout`".to_owned(),
+        other => other.to_string(),
+    })?;
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(Into::into);
     let status = response.status().as_u16();

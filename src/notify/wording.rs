@@ -231,7 +231,9 @@ fn summary_title(message: &Message, more: usize) -> String {
     if more > 0 {
         counts.push(format!("{more} more"));
     }
-    format!("{} incidents: {}", message.incidents, counts.join(", "))
+    let reminds = message.parts.iter().all(|part| part.reason == Reason::Unacknowledged);
+    let what = if reminds { " not acknowledged" } else { "" };
+    format!("{} incidents{what}: {}", message.incidents, counts.join(", "))
 }
 
 fn summary_text(message: &Message, more: usize) -> String {

@@ -353,12 +353,40 @@ fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
         receiver.is_silent();
         server.advance(SECOND);
         assert_eq!(told(&receiver), pair("incident.unacknowledged", "[SEV2, not acknowledged] Open"));
-        let next = NOW_MS + (round + 1) * 15 * MINUTE;
+        // At the full quarters of an hour from now on, with those of other incidents.
+        let next = (NOW_MS + (round + 1) * 15 * MINUTE) / (15 * MINUTE) * (15 * MINUTE);
         wait_for(&server, &format!("standing = 0 AND reason = 4 AND try_at = {next}"));
     }
     server.acknowledge("INC-2026-001");
     server.advance(HOUR);
     wait_for(&server, "standing = 3 AND incident = 20260000000001");
+    receiver.is_silent();
+}
+
+#[test]
+fn reminders_of_many_come_together() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for (title, after) in [("One", 0), ("Two", 4 * MINUTE), ("Three", 3 * MINUTE)] {
+        server.advance(after);
+        server.alert(json!({ "title": title }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {title}"));
+    }
+    for (at, (title, after)) in [("One", 8), ("Two", 4), ("Three", 3)].into_iter().enumerate() {
+        server.advance(after * MINUTE);
+        assert_eq!(
+            told(&receiver).1,
+            format!("[SEV2, not acknowledged] {title}"),
+            "after a quarter of an hour"
+        );
+        let done = at + 1;
+        wait_for(
+            &server,
+            &format!("(SELECT count(*) FROM outbox WHERE standing = 1 AND reason = 4) = {done}"),
+        );
+    }
+    server.advance(8 * MINUTE);
+    assert_eq!(told(&receiver), pair("incidents.summary", "3 incidents not acknowledged: 3 SEV2"));
     receiver.is_silent();
 }
 

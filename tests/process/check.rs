@@ -110,11 +110,13 @@ fn syntax_errors_and_the_rest_at_once() {
 #[test]
 fn a_good_file_is_said_to_be_good() {
     let folder = Folder::new(CONFIG);
-    let good = "config.toml is in order (services: 2, integrations: 2, tokens: 0)\n";
+    let good = "config.toml is in order (services: 2, integrations: 2, heartbeats: 0, channels: 0, routes: 0, tokens: 0)\n";
     assert_eq!(told(&folder.run(&["check"])), (Some(0), good.to_owned(), String::new()));
     let shipped = repository().join("config.toml");
     let shipped = shipped.to_str().unwrap();
-    let good = format!("{shipped} is in order (services: 2, integrations: 1, tokens: 0)\n");
+    let good = format!(
+        "{shipped} is in order (services: 2, integrations: 1, heartbeats: 0, channels: 0, routes: 0, tokens: 0)\n"
+    );
     assert_eq!(told(&folder.run(&["--config", shipped, "check"])), (Some(0), good, String::new()));
     // Nothing was opened or made for that.
     assert!(!folder.path("firebell.db").exists());

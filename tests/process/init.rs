@@ -75,7 +75,10 @@ fn the_file_is_the_owners_alone_and_its_key_nobody_elses() {
     assert_eq!(keys[0].len(), 32);
     let (code, stdout, _) = told(&one.run(&["check"]));
     assert_eq!(code, Some(0));
-    assert_eq!(stdout, "config.toml is in order (services: 2, integrations: 1, tokens: 0)\n");
+    assert_eq!(
+        stdout,
+        "config.toml is in order (services: 2, integrations: 1, heartbeats: 0, channels: 0, routes: 0, tokens: 0)\n"
+    );
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub enum Route {
     ReplayDelivery,
     Channels,
     Notifications,
+    Silences,
+    Silence,
+    CreateSilence,
+    ChangeSilence,
+    EndSilence,
     Healthz,
     Readyz,
     Metrics,
@@ -61,6 +66,8 @@ pub enum Page {
     Delivery,
     ActOnDelivery,
     Services,
+    Silences,
+    ActOnSilences,
     Login,
     LogIn,
     LogOut,
@@ -70,7 +77,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 69] = [
+pub const TABLE: [(&str, &str, Route); 76] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -122,6 +129,11 @@ pub const TABLE: [(&str, &str, Route); 69] = [
     ("POST", "/api/v1/integrations/{name}/deliveries/{delivery_id}/replay", Route::ReplayDelivery),
     ("GET", "/api/v1/channels", Route::Channels),
     ("GET", "/api/v1/notifications", Route::Notifications),
+    ("GET", "/api/v1/silences", Route::Silences),
+    ("POST", "/api/v1/silences", Route::CreateSilence),
+    ("GET", "/api/v1/silences/{silence_id}", Route::Silence),
+    ("PATCH", "/api/v1/silences/{silence_id}", Route::ChangeSilence),
+    ("POST", "/api/v1/silences/{silence_id}/end", Route::EndSilence),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Permalink),
     ("GET", "/healthz", Route::Healthz),
@@ -138,6 +150,8 @@ pub const TABLE: [(&str, &str, Route); 69] = [
     ("GET", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::Delivery)),
     ("POST", "/integrations/{name}/deliveries/{delivery_id}", Route::Page(Page::ActOnDelivery)),
     ("GET", "/services", Route::Page(Page::Services)),
+    ("GET", "/silences", Route::Page(Page::Silences)),
+    ("POST", "/silences", Route::Page(Page::ActOnSilences)),
     ("GET", "/login", Route::Page(Page::Login)),
     ("POST", "/login", Route::Page(Page::LogIn)),
     ("POST", "/logout", Route::Page(Page::LogOut)),

@@ -225,7 +225,7 @@ fn wait_for_attempts(server: &Server, attempts: usize) {
     wait_for(server, &format!("id = 1 AND attempts = {attempts}"));
 }
 
-fn wait_for(server: &Server, condition: &str) {
+pub fn wait_for(server: &Server, condition: &str) {
     let file = server.file();
     let sql = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {condition})");
     let begun = std::time::Instant::now();

@@ -12,6 +12,7 @@ use super::open::OpenCounts;
 use super::template::value;
 use super::time::Moment;
 use super::{Visit, sentences};
+use crate::clock::utc_minute;
 use crate::error::{Error, FieldError};
 use crate::model::{Incident, Severity, Status};
 use crate::registry::{HEARTBEATS, Scope};
@@ -54,6 +55,7 @@ pub struct Row {
     assigned_to: Option<String>,
     acknowledged: bool,
     is_open: bool,
+    silenced_until: Option<String>,
 }
 
 impl Row {
@@ -71,6 +73,7 @@ impl Row {
             assigned_to: incident.assigned_to,
             acknowledged: incident.acknowledged_at.is_some(),
             is_open: incident.status.is_open(),
+            silenced_until: incident.silenced_until.map(utc_minute),
         }
     }
 }

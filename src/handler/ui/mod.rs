@@ -13,6 +13,7 @@ mod overview;
 mod plot;
 mod services;
 mod session;
+mod silences;
 mod template;
 mod time;
 mod timeline;
@@ -115,8 +116,8 @@ impl Handler {
         self.check_rate(&who)?;
         let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
-            ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon, Incidents,
-            Integration, Integrations, LogIn, LogOut, Login, Overview, Services, Stream,
+            ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, ActOnSilences, Asset, Delivery, Favicon,
+            Incidents, Integration, Integrations, LogIn, LogOut, Login, Overview, Services, Silences, Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,
@@ -130,6 +131,8 @@ impl Handler {
             Some(Delivery) => self.delivery_page(&visit).await?,
             Some(ActOnDelivery) => self.replay_delivery(&visit, seen).await?,
             Some(Services) => self.services_page(&visit).await?,
+            Some(Silences) => self.silences_page(&visit, None).await?,
+            Some(ActOnSilences) => self.act_on_silences(&visit).await?,
             Some(Stream) => {
                 visit.check(Scope::IncidentsRead)?;
                 return self.watch(admitted, head).map(Said::Stream);

@@ -35,6 +35,7 @@ mod reload;
 mod requests;
 mod scripted;
 mod shipped;
+mod silences;
 mod sources;
 mod startup;
 mod terminal;

@@ -164,6 +164,31 @@ CREATE TABLE channel (
     name TEXT NOT NULL UNIQUE
 ) STRICT;
 
+-- For a time nobody is told of certain incidents; what was held back follows when it ends.
+CREATE TABLE silence (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out again: people note it down
+    about      TEXT NOT NULL,                -- a JSON object: which incidents
+    starts_at  INTEGER NOT NULL,
+    ends_at    INTEGER NOT NULL,
+    comment    TEXT NOT NULL,
+    author     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    ended_at   INTEGER,                      -- when it was ended before its time
+    ended_by   TEXT,
+    incidents  INTEGER NOT NULL DEFAULT 0    -- rows in `silenced`
+) STRICT;
+
+-- The incidents to which something happened that people would be told of, but for a silence; also those of which nobody
+-- is ever told.
+CREATE TABLE silenced (
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    silence  INTEGER NOT NULL REFERENCES silence (id) ON DELETE CASCADE,
+    at       INTEGER NOT NULL,               -- the first time
+    PRIMARY KEY (incident, silence)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX silenced_by_silence ON silenced (silence);
+
 -- What people are owed, and for some time what they were told. Written in the transaction of what it tells of. What is
 -- owed is bounded for each channel: what there is no room for is counted in one row.
 CREATE TABLE outbox (
@@ -179,6 +204,7 @@ CREATE TABLE outbox (
     due_at   INTEGER NOT NULL,               -- when it was to be told
     held     INTEGER NOT NULL CHECK (held BETWEEN 0 AND 3),
                                              -- why not at once: it was; digest, quiet hours, silence
+    silence  INTEGER REFERENCES silence (id) ON DELETE SET NULL,  -- the last one that held it
     standing INTEGER NOT NULL DEFAULT 0 CHECK (standing BETWEEN 0 AND 3),
                                              -- owed, told, given up, moot
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -190,6 +216,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_owed ON outbox (channel, try_at) WHERE standing = 0;
 CREATE INDEX outbox_done ON outbox (tried_at) WHERE standing <> 0;
 CREATE INDEX outbox_by_incident ON outbox (incident);
+CREATE INDEX outbox_by_silence ON outbox (silence, incident) WHERE silence IS NOT NULL;
 
 -- What links that act are signed with. Made with the file, and never shown.
 CREATE TABLE link_key (

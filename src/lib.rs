@@ -24,6 +24,10 @@
 //! that failed or is back into the same deduplication, in the same transaction. [`app`] has those that are missed looked
 //! for about every second. Deadlines count only time in which pings could be taken.
 //!
+//! # A silence
+//! [`store`] writes what people would be told as due when the silence ends, in the same transaction as ever, and records what
+//! was silenced. When a message is taken, what is silenced by then is held back: silences come and go meanwhile.
+//!
 //! # Layers
 //! A module uses only those of lower layers, and its own; a test reads the `use` lines.
 //!

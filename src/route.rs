@@ -39,6 +39,11 @@ pub enum Route {
     ReplayDelivery,
     Channels,
     Notifications,
+    Silences,
+    Silence,
+    CreateSilence,
+    ChangeSilence,
+    EndSilence,
     Healthz,
     Readyz,
     Metrics,
@@ -61,6 +66,8 @@ pub enum Page {
     Delivery,
     ActOnDelivery,
     Services,
+    Silences,
+    ActOnSilences,
     Login,
     LogIn,
     LogOut,
@@ -73,7 +80,7 @@ pub enum Page {
 }
 
 /// Method, path and what it is for. `HEAD` goes where `GET` does, but to publish.
-pub const TABLE: [(&str, &str, Route); 72] = [
+pub const TABLE: [(&str, &str, Route); 79] = [
     ("POST", "/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/api/webhooks/{routing_key}", Route::Webhook),
     ("POST", "/v2/enqueue", Route::PagerDuty),
@@ -125,6 +132,11 @@ pub const TABLE: [(&str, &str, Route); 72] = [
     ("POST", "/api/v1/integrations/{name}/deliveries/{delivery_id}/replay", Route::ReplayDelivery),
     ("GET", "/api/v1/channels", Route::Channels),
     ("GET", "/api/v1/notifications", Route::Notifications),
+    ("GET", "/api/v1/silences", Route::Silences),
+    ("POST", "/api/v1/silences", Route::CreateSilence),
+    ("GET", "/api/v1/silences/{silence_id}", Route::Silence),
+    ("PATCH", "/api/v1/silences/{silence_id}", Route::ChangeSilence),
+    ("POST", "/api/v1/silences/{silence_id}/end", Route::EndSilence),
     // The permalink that answers give.
     ("GET", "/incidents/{number}", Route::Permalink),
     ("GET", "/healthz", Route::Healthz),
@@ -143,6 +155,8 @@ pub const TABLE: [(&str, &str, Route); 72] = [
     ("GET", "/services", Route::Page(Page::Services)),
     ("GET", "/act/{link}", Route::Page(Page::Link)),
     ("POST", "/act/{link}", Route::Page(Page::ActByLink)),
+    ("GET", "/silences", Route::Page(Page::Silences)),
+    ("POST", "/silences", Route::Page(Page::ActOnSilences)),
     ("GET", "/login", Route::Page(Page::Login)),
     ("POST", "/login", Route::Page(Page::LogIn)),
     ("POST", "/logout", Route::Page(Page::LogOut)),

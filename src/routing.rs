@@ -1,12 +1,14 @@
 //! Who is told of what, and when: the routes of the configuration, in their order. Pure: whoever asks brings the time.
 
 mod quiet;
+mod silence;
 
 use std::collections::HashMap;
 
 use crate::json::{self, Json};
 use crate::model::{Held, Reason, Severity, Wanted};
 pub use quiet::Quiet;
+pub use silence::{About, Silence, SilenceState, Silences};
 
 /// An incident, as far as routes look at it.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +46,20 @@ impl Matcher {
     /// Whether it is about that incident.
     #[must_use]
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.matches_but_for_text(subject)
+            && self
+                .text
+                .as_ref()
+                .is_none_or(|wanted| wanted.is_in(&[subject.title, subject.description.unwrap_or_default()]))
+    }
+
+    fn matches_but_for_text(&self, subject: &Subject<'_>) -> bool {
         let among = |list: &[String], name: &str| list.iter().any(|one| one == name);
         (self.services.is_empty() || subject.services.iter().any(|id| among(&self.services, id)))
             && (self.severities.is_empty() || self.severities.contains(&subject.severity))
             && (self.integrations.is_empty()
                 || subject.integration.is_some_and(|name| among(&self.integrations, name)))
             && (self.metadata.is_empty() || self.has_metadata(subject.metadata))
-            && self
-                .text
-                .as_ref()
-                .is_none_or(|wanted| wanted.is_in(&[subject.title, subject.description.unwrap_or_default()]))
     }
 
     fn has_metadata(&self, metadata: &str) -> bool {
@@ -150,6 +156,13 @@ impl Routing {
     pub fn next_reminder(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<Due> {
         let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
         route?.1.next_reminder(channel, subject.severity, now_ms)
+    }
+
+    /// When the quiet time ends that a channel is to have from an incident now; `None`: it is not quiet.
+    #[must_use]
+    pub fn quiet_until(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<i64> {
+        let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
+        route?.1.quiet.as_ref()?.until(subject.severity, now_ms)
     }
 }
 

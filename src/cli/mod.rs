@@ -17,6 +17,7 @@ mod outbox;
 mod progress;
 mod send;
 mod serve;
+mod silences;
 mod sources;
 mod text;
 mod trouble;
@@ -56,6 +57,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     /// List what people were told, and what they are owed
     Outbox(outbox::Outbox),
+    /// List silences, make one, end one: for a while nobody is told of what is like that
+    Silences(silences::Silences),
     /// List the jobs that report as long as all is well, and how each is
     Heartbeats(heartbeats::Heartbeats),
     /// What senders are understood, how each is pointed here, and what a body of theirs would become
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Incidents(incidents) => incidents::run(config, incidents),
         Command::Deliveries(deliveries) => deliveries::run(config, deliveries),
         Command::Outbox(outbox) => outbox::run(config, outbox),
+        Command::Silences(silences) => silences::run(config, silences),
         Command::Heartbeats(heartbeats) => heartbeats::run(config, heartbeats),
         Command::Sources(sources) => sources::run(config, sources),
         Command::Channels(channels) => channels::run(config, channels),

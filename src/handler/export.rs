@@ -45,7 +45,7 @@ const LATELY_MS: i64 = 200;
 const CHUNKS: usize = 2;
 
 /// The columns of a CSV file: an incident's fields, in their order.
-const COLUMNS: [&str; 22] = [
+const COLUMNS: [&str; 23] = [
     "incident_number",
     "title",
     "description",
@@ -67,6 +67,7 @@ const COLUMNS: [&str; 22] = [
     "updated_at",
     "last_seen_at",
     "closed_at",
+    "silenced_until",
     "url",
 ];
 

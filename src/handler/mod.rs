@@ -17,6 +17,7 @@ mod rate;
 mod redact;
 mod services;
 mod signature;
+mod silences;
 mod sns;
 mod stream;
 mod telling;
@@ -256,7 +257,9 @@ impl Handler {
             | Route::Deliveries
             | Route::Delivery
             | Route::Channels
-            | Route::Notifications => {
+            | Route::Notifications
+            | Route::Silences
+            | Route::Silence => {
                 (Who::Caller(access::authorize(&live, head, Some(Scope::IncidentsRead))?), None)
             }
             Route::Services | Route::Service | Route::Heartbeats => {
@@ -267,6 +270,9 @@ impl Handler {
             | Route::CommentIncident
             | Route::IncidentStatus
             | Route::IncidentAcknowledge
+            | Route::CreateSilence
+            | Route::ChangeSilence
+            | Route::EndSilence
             | Route::ReplayDelivery => {
                 let caller = access::authorize(&live, head, Some(Scope::IncidentsWrite))?;
                 (Who::Caller(caller), Some(limits.api_body_bytes))
@@ -365,6 +371,11 @@ impl Handler {
             Route::Delivery => self.show_delivery(admitted).await,
             Route::Channels => self.list_channels(admitted, head).await,
             Route::Notifications => self.list_notifications(head).await,
+            Route::Silences => self.list_silences(head).await,
+            Route::Silence => self.show_silence(admitted).await,
+            Route::CreateSilence => self.create_silence(admitted, head, body).await,
+            Route::ChangeSilence => self.change_silence(admitted, head, body).await,
+            Route::EndSilence => self.end_silence(admitted, head, body).await,
             Route::ReplayDelivery => self.replay(admitted, head, seen).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,

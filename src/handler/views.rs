@@ -31,6 +31,7 @@ pub struct IncidentView<'a> {
     updated_at: String,
     last_seen_at: String,
     closed_at: Option<String>,
+    silenced_until: Option<String>,
     url: String,
 }
 
@@ -59,6 +60,7 @@ impl<'a> IncidentView<'a> {
             updated_at: rfc3339(incident.updated_at),
             last_seen_at: rfc3339(incident.last_seen_at),
             closed_at: incident.closed_at.map(rfc3339),
+            silenced_until: incident.silenced_until.map(rfc3339),
             url: format!("{public_url}/incidents/{}", incident.number),
         })
     }

@@ -32,6 +32,9 @@ pub struct Incident {
     pub updated_at: i64,
     pub last_seen_at: i64,
     pub closed_at: Option<i64>,
+    /// While an active silence is about it: until when. It is no part of what is stored.
+    #[serde(skip)]
+    pub silenced_until: Option<i64>,
 }
 
 /// A service as an incident names it.

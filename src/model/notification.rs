@@ -232,6 +232,8 @@ pub struct Message {
     pub due_at: i64,
     /// Why that is not the same.
     pub held: Held,
+    /// The comments of the silences that it was held by; not all of them where they are many.
+    pub silences: Vec<String>,
     /// Attempts before this one.
     pub attempts: i64,
     /// What it tells of, the worst first; not all of it where it is much.

@@ -75,14 +75,19 @@ impl Wanted {
     /// Whether texts have all of it.
     #[must_use]
     pub fn is_in(&self, texts: &[&str]) -> bool {
+        !self.unknown && self.is_among(&words(texts))
+    }
+
+    /// The same of the [`words`] of texts.
+    #[must_use]
+    pub fn is_among(&self, there: &BTreeSet<String>) -> bool {
         if self.unknown {
             return false;
         }
-        let there = words(texts);
         let begins = |prefix: &String| {
             there.range(prefix.clone()..).next().is_some_and(|word| word.starts_with(prefix.as_str()))
         };
-        self.words.is_subset(&there) && self.prefix.as_ref().is_none_or(begins)
+        self.words.is_subset(there) && self.prefix.as_ref().is_none_or(begins)
     }
 }
 

@@ -118,6 +118,9 @@ impl Sender {
             Some(part) => (title_of(part), text_of(part)),
             None => (summary_title(message, more), summary_text(message, more)),
         };
+        if !message.silences.is_empty() {
+            text.push_str(&format!("\nThis follows a silence: {}", message.silences.join(" · ")));
+        }
         if let Some(late) = &late {
             text.push_str(&format!("\nThis comes {late} late."));
         }
@@ -273,8 +276,10 @@ pub fn sample(now_ms: i64) -> Message {
         updated_at: now_ms,
         last_seen_at: now_ms,
         closed_at: None,
+        silenced_until: None,
     };
     let parts = vec![Part { incident, reason: Reason::Created }];
     let id = MessageId { first: 0, at: now_ms };
-    Message { id, due_at: now_ms, held: Held::No, attempts: 0, parts, incidents: 1 }
+    let silences = Vec::new();
+    Message { id, due_at: now_ms, held: Held::No, silences, attempts: 0, parts, incidents: 1 }
 }

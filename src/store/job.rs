@@ -10,10 +10,12 @@ use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
 use super::outbox::{self, Attempted, Take, Taken};
 use super::session::{self, SessionChange};
+use super::silence::{self, SilenceChange};
 use super::tx::{Failure, Names, Tx};
 use super::upkeep::{self, ClockWatch};
 use crate::config::{DeliveryLimits, NotifyLimits};
 use crate::model::{Entry, Incident, Report};
+use crate::routing::Silence;
 
 /// What the writer is asked to do. Each is run on a borrowed value, since a failed batch is run again.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub enum Job {
     Learn(Names),
     /// A session begins or ends.
     Session(SessionChange),
+    /// A silence is made, changed or ended.
+    Silence(SilenceChange),
     /// The next message for a channel.
     Take(Take),
     /// What came of a message.
@@ -80,6 +84,7 @@ impl Job {
             Self::Keep(keep) => delivery::keep_tx(tx, keep),
             Self::Learn(names) => tx.learn(names),
             Self::Session(change) => session::change_tx(tx, change).map(|()| Done::Written),
+            Self::Silence(change) => silence::change_tx(tx, change),
             Self::Take(take) => outbox::take_tx(tx, take),
             Self::Attempted(attempted) => outbox::attempted_tx(tx, attempted),
             Self::TakePing(take) => heartbeat::take_tx(tx, take),
@@ -113,6 +118,8 @@ pub enum Done {
     },
     /// A new timeline entry.
     Entry(Entry),
+    /// A silence as it now is.
+    Silence(Box<Silence>),
     /// What a channel has to tell.
     Taken(Taken),
     /// Heartbeats are as they should be.

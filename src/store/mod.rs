@@ -25,6 +25,8 @@ mod read;
 mod schema;
 mod search;
 mod session;
+mod silence;
+mod silences;
 mod tx;
 mod upkeep;
 mod watch;
@@ -60,6 +62,8 @@ use lock::Lock;
 pub use notifications::NotificationQuery;
 pub use outbox::{Attempted, Take, Taken};
 pub use session::{SESSIONS, SessionChange};
+pub use silence::{NewSilence, SilenceChange};
+pub use silences::SilenceQuery;
 pub use tx::Names;
 use watch::Feed;
 pub use watch::{Committed, Since, Watching};
@@ -128,6 +132,7 @@ pub struct Store {
     timeout: Duration,
     feed: Arc<Feed>,
     link_key: LinkKey,
+    clock: Clock,
     _lock: Lock,
 }
 
@@ -162,7 +167,7 @@ impl Store {
             connection,
             place,
             checkpoints,
-            clock,
+            clock.clone(),
             options.writer,
             Arc::clone(&feed),
             metrics.clone(),
@@ -170,7 +175,10 @@ impl Store {
         let (writer, path) = (RwLock::new(Some(writer)), options.path.clone());
         let reading = Arc::new(Semaphore::new(options.readers as usize));
         let timeout = options.timeout;
-        Ok((Self { writer, readers, reading, path, metrics, timeout, feed, link_key, _lock: lock }, answers))
+        Ok((
+            Self { writer, readers, reading, path, metrics, timeout, feed, link_key, clock, _lock: lock },
+            answers,
+        ))
     }
 
     /// Stores the alerts of one body, all or none. The reports are in the order of the alerts; the flag says that they
@@ -207,7 +215,7 @@ impl Store {
     /// `idempotency_conflict`, or because the store cannot take it now.
     pub async fn create(&self, create: Create) -> Result<(Incident, bool), Error> {
         match self.write(Job::Create(create)).await? {
-            Done::Created { incident, replayed } => Ok((*incident, replayed)),
+            Done::Created { incident, replayed } => Ok((self.marked(*incident), replayed)),
             _ => Err(unexpected()),
         }
     }
@@ -317,6 +325,7 @@ impl Store {
             Ok(Some((incident, entries, total)))
         })
         .await?
+        .map(|(incident, entries, total)| (self.marked(incident), entries, total))
         .ok_or_else(|| not_found(number))
     }
 
@@ -343,7 +352,13 @@ impl Store {
     /// # Errors
     /// Because the store cannot be read now.
     pub async fn list(&self, query: ListQuery) -> Result<Page, Error> {
-        self.read(move |connection| list::list(connection, &query)).await
+        let silenced = self.silenced_now();
+        self.read(move |connection| {
+            let mut page = list::list(connection, &query)?;
+            page.items.iter_mut().for_each(|incident| silenced.mark(incident));
+            Ok(page)
+        })
+        .await
     }
 
     /// Up to `limit` of an integration's deliveries (of those that were `refused`), newest first, behind the first
@@ -417,7 +432,7 @@ impl Store {
 
     async fn write_incident(&self, job: Job) -> Result<Incident, Error> {
         match self.write(job).await? {
-            Done::Incident(incident) => Ok(*incident),
+            Done::Incident(incident) => Ok(self.marked(*incident)),
             _ => Err(unexpected()),
         }
     }

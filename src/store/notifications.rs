@@ -31,7 +31,13 @@ impl Store {
     /// Because the store cannot take it now.
     pub async fn take_message(&self, take: Take) -> Result<Taken, Error> {
         match self.write(Job::Take(take)).await? {
-            Done::Taken(taken) => Ok(taken),
+            Done::Taken(mut taken) => {
+                if let Taken::Message(message) = &mut taken {
+                    let silenced = self.silenced_now();
+                    message.parts.iter_mut().for_each(|part| silenced.mark(&mut part.incident));
+                }
+                Ok(taken)
+            }
             _ => Err(super::unexpected()),
         }
     }

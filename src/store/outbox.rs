@@ -7,6 +7,7 @@ use rusqlite::{Row, params};
 
 use super::job::Done;
 use super::read;
+use super::silence::{self, Hold};
 use super::tx::{Failure, Tx};
 use crate::config::NotifyLimits;
 use crate::model::{
@@ -16,6 +17,9 @@ use crate::routing::{Due, Routing, Subject, Windows};
 
 /// Incidents that a message tells of by name.
 const PARTS: usize = 20;
+
+/// Comments of silences that a message repeats.
+const COMMENTS: i64 = 3;
 
 /// For how long what there was no room for is counted before people are told how many that were.
 const OVERFLOW_WAIT_MS: i64 = 60_000;
@@ -85,7 +89,7 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
         let sql =
             "INSERT INTO channel (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = ?1 RETURNING id";
         let row = tx.connection.query_row(sql, [name], |row| row.get(0))?;
-        let sql = "SELECT count(*), max(CASE WHEN incident IS NULL AND attempts = 0 THEN id END)
+        let sql = "SELECT count(*), max(CASE WHEN incident IS NULL AND silence IS NULL AND attempts = 0 THEN id END)
                    FROM outbox WHERE channel = ?1 AND standing = 0";
         let (owed, overflow) = tx.connection.query_row(sql, [row], |row| Ok((row.get(0)?, row.get(1)?)))?;
         channels.push(Channel { row, owed, overflow, more: 0, looked_for_at: i64::MIN });
@@ -105,30 +109,35 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
 
 /// Writes down whom to tell of what has just happened to an incident. Costs next to nothing without routes.
 pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Reason) -> rusqlite::Result<()> {
+    // Also where nobody would be told: it is recorded.
+    let hold = silence::silenced_tx(tx, incident, subject)?;
     let outbox = &mut tx.memory.outbox;
     if outbox.routing.routes.is_empty() {
         return Ok(());
     }
-    for due in outbox.routing.due(subject, reason, tx.now_ms, &mut outbox.windows) {
-        insert_tx(tx, incident, &due)?;
+    // What nobody is told of now begins no time in which others wait.
+    let mut none = Windows::new();
+    let windows = if hold.is_some() { &mut none } else { &mut outbox.windows };
+    for due in outbox.routing.due(subject, reason, tx.now_ms, windows) {
+        match hold.filter(|hold| due.due_ms < hold.until) {
+            Some(hold) => hold_tx(tx, incident, &due, hold)?,
+            None => insert_tx(tx, incident, &due, None)?,
+        }
     }
     Ok(())
 }
 
 /// The same of an incident that is read first.
 pub fn owe_of_tx(tx: &mut Tx<'_>, incident: &Incident, reason: Reason) -> rusqlite::Result<()> {
-    if tx.memory.outbox.routing.routes.is_empty() {
-        return Ok(());
-    }
     let services = services_of(incident);
     owe_tx(tx, incident.number.to_row_id(), &subject_of(incident, &services), reason)
 }
 
-fn services_of(incident: &Incident) -> Vec<&str> {
+pub(super) fn services_of(incident: &Incident) -> Vec<&str> {
     incident.services.iter().map(|service| service.service_key.as_str()).collect()
 }
 
-fn subject_of<'a>(incident: &'a Incident, services: &'a [&'a str]) -> Subject<'a> {
+pub(super) fn subject_of<'a>(incident: &'a Incident, services: &'a [&'a str]) -> Subject<'a> {
     Subject {
         severity: incident.severity,
         services,
@@ -139,7 +148,39 @@ fn subject_of<'a>(incident: &'a Incident, services: &'a [&'a str]) -> Subject<'a
     }
 }
 
-fn insert_tx(tx: &mut Tx<'_>, incident: i64, due: &Due) -> rusqlite::Result<()> {
+/// Writes down what is told when a silence ends: of each incident once, whatever happens to it until then. There is room
+/// for half of what may be owed, so that a silence over much leaves room for what is to be told now.
+fn hold_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, hold: Hold) -> rusqlite::Result<()> {
+    let most = (tx.memory.outbox.owed_at_most + 1) / 2;
+    let Some(channel) = tx.memory.outbox.channels.get(due.channel) else { return Ok(()) };
+    let (row, is_full) = (channel.row, channel.owed >= most);
+    let is_reminder = due.reason == Reason::Unacknowledged;
+    if !is_reminder {
+        let sql = "UPDATE outbox SET reason = ?4 WHERE incident = ?1 AND channel = ?2 AND silence = ?3 AND held = ?5
+                       AND standing = 0 AND message IS NULL AND reason <> ?6";
+        let reasons = (due.reason.to_stored(), Reason::Unacknowledged.to_stored());
+        let held = Held::Silence.to_stored();
+        let values = params![incident, row, hold.silence, reasons.0, held, reasons.1];
+        if tx.connection.prepare_cached(sql)?.execute(values)? > 0 {
+            return Ok(());
+        }
+    }
+    let due = Due { due_ms: hold.until, held: Held::Silence, ..*due };
+    if !is_full {
+        return insert_tx(tx, incident, &due, Some(hold.silence));
+    }
+    if is_reminder {
+        return Ok(());
+    }
+    let sql = "UPDATE outbox SET count = count + 1 WHERE silence = ?1 AND incident IS NULL AND channel = ?2
+                   AND standing = 0 AND message IS NULL";
+    if tx.connection.prepare_cached(sql)?.execute([hold.silence, row])? == 0 {
+        write_tx(tx, None, &due, Some(hold.silence))?;
+    }
+    Ok(())
+}
+
+fn insert_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, silence: Option<i64>) -> rusqlite::Result<()> {
     let most = tx.memory.outbox.owed_at_most;
     let Some(channel) = tx.memory.outbox.channels.get_mut(due.channel) else { return Ok(()) };
     if channel.owed >= most {
@@ -147,18 +188,35 @@ fn insert_tx(tx: &mut Tx<'_>, incident: i64, due: &Due) -> rusqlite::Result<()> 
         channel.more += i64::from(due.reason != Reason::Unacknowledged);
         return Ok(());
     }
+    write_tx(tx, Some(incident), due, silence)
+}
+
+fn write_tx(tx: &mut Tx<'_>, incident: Option<i64>, due: &Due, silence: Option<i64>) -> rusqlite::Result<()> {
+    let Some(channel) = tx.memory.outbox.channels.get_mut(due.channel) else { return Ok(()) };
     channel.owed += 1;
+    let row = channel.row;
     if due.due_ms < channel.looked_for_at {
         channel.looked_for_at = due.due_ms;
         tx.memory.outbox.news = true;
     }
-    let row = tx.memory.outbox.channels[due.channel].row;
-    let sql = "INSERT INTO outbox (channel, incident, reason, at, due_at, try_at, held)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)";
+    let sql = "INSERT INTO outbox (channel, incident, reason, at, due_at, try_at, held, silence)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
     let (reason, held) = (due.reason.to_stored(), due.held.to_stored());
-    tx.connection
-        .prepare_cached(sql)?
-        .execute(params![row, incident, reason, tx.now_ms, due.due_ms, held])?;
+    let values = params![row, incident, reason, tx.now_ms, due.due_ms, held, silence];
+    tx.connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+/// Makes due at `due_ms` what a silence holds, since it ends then.
+pub fn move_silenced_tx(tx: &mut Tx<'_>, silence: i64, due_ms: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE outbox SET due_at = ?2, try_at = ?2
+               WHERE silence = ?1 AND held = ?3 AND standing = 0 AND message IS NULL";
+    tx.connection.prepare_cached(sql)?.execute([silence, due_ms, Held::Silence.to_stored()])?;
+    let outbox = &mut tx.memory.outbox;
+    for channel in outbox.channels.iter_mut().filter(|channel| due_ms < channel.looked_for_at) {
+        channel.looked_for_at = due_ms;
+        outbox.news = true;
+    }
     Ok(())
 }
 
@@ -196,8 +254,15 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     let Some(position) = position_of(tx, channel) else { return nothing(None) };
     let row = tx.memory.outbox.channels[position].row;
     strike_off_moot_tx(tx, position)?;
-    let owed = owed_tx(tx, row)?;
-    let chosen = choose(&owed, tx.now_ms, *stale_ms, *one_by_one);
+    let mut owed = owed_tx(tx, row)?;
+    let mut chosen = choose(&owed, tx.now_ms, *stale_ms, *one_by_one);
+    if hold_back_tx(tx, position, chosen.iter().filter_map(|at| owed.get(*at)))? {
+        // All that is due at once, so that this is not done for each of them.
+        let now_ms = tx.now_ms;
+        hold_back_tx(tx, position, owed.iter().filter(|one| one.try_at <= now_ms))?;
+        owed = owed_tx(tx, row)?;
+        chosen = choose(&owed, tx.now_ms, *stale_ms, *one_by_one);
+    }
     let later = owed.iter().map(|one| one.try_at).filter(|at| *at > tx.now_ms).min();
     tx.memory.outbox.channels[position].looked_for_at = later.unwrap_or(i64::MAX);
     let chosen: Vec<&Owed> = chosen.into_iter().filter_map(|at| owed.get(at)).collect();
@@ -218,6 +283,39 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
 
 fn position_of(tx: &Tx<'_>, channel: &str) -> Option<usize> {
     tx.memory.outbox.routing.channels.iter().position(|name| name == channel)
+}
+
+/// Holds back those of which nobody is to hear now: what an active silence is about, and what another one has just let go
+/// in a quiet time. Whether that was any. What was taken before goes out as it was.
+fn hold_back_tx<'a>(
+    tx: &Tx<'_>,
+    position: usize,
+    some: impl Iterator<Item = &'a Owed>,
+) -> rusqlite::Result<bool> {
+    let any_active = tx.memory.silences.any_active(tx.now_ms);
+    let doubtful = |one: &&Owed| one.message.is_none() && (any_active || one.held == Held::Silence);
+    let mut held_back = false;
+    for one in some.filter(doubtful) {
+        let Some(row) = one.incident else { continue };
+        let Some(incident) = read::incident(tx.connection, Number::from_row_id(row))? else { continue };
+        let services = services_of(&incident);
+        let subject = subject_of(&incident, &services);
+        let (until, held, silence) = match silence::silenced_tx(tx, row, &subject)? {
+            Some(hold) => (hold.until, Held::Silence, Some(hold.silence)),
+            None if one.held == Held::Silence => {
+                match tx.memory.outbox.routing.quiet_until(&subject, position, tx.now_ms) {
+                    Some(until) => (until, Held::Quiet, None),
+                    None => continue,
+                }
+            }
+            None => continue,
+        };
+        let sql = "UPDATE outbox SET due_at = ?2, try_at = ?2, held = ?3, silence = coalesce(?4, silence)
+                   WHERE id = ?1";
+        tx.connection.prepare_cached(sql)?.execute(params![one.id, until, held.to_stored(), silence])?;
+        held_back = true;
+    }
+    Ok(held_back)
 }
 
 fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> {
@@ -257,6 +355,8 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Me
     let mut told: Vec<(i64, Reason)> = Vec::new();
     for (incident, reason) in chosen.iter().filter_map(|one| Some((one.incident?, one.reason))) {
         match told.iter_mut().find(|(known, _)| *known == incident) {
+            // People hear of it now: there is nothing to remind them of.
+            Some((_, last)) if reason == Reason::Unacknowledged && *last != reason => {}
             Some((_, last)) => *last = reason,
             None => told.push((incident, reason)),
         }
@@ -283,8 +383,18 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Me
     }
     let held = chosen.iter().map(|one| one.held).find(|held| *held != Held::No).unwrap_or(Held::No);
     let attempts = chosen.first().map_or(0, |one| one.attempts);
+    let silences = comments_tx(tx, channel, id)?;
     let id = MessageId { first: id, at };
-    Ok(Message { id, due_at, held, attempts, parts, incidents })
+    Ok(Message { id, due_at, held, silences, attempts, parts, incidents })
+}
+
+/// Why a message was held back by people, in their words.
+fn comments_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT comment FROM silence WHERE id IN (SELECT silence FROM outbox INDEXED BY outbox_owed
+                   WHERE channel = ?1 AND message = ?2 AND standing = 0) ORDER BY id LIMIT ?3";
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let rows = statement.query_map([channel, message, COMMENTS], |row| row.get(0))?;
+    rows.collect()
 }
 
 /// Writes down what came of an attempt. Where people were reminded, the next reminder is written with it.
@@ -315,7 +425,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         let routing = Arc::clone(&tx.memory.outbox.routing);
         let next = routing.next_reminder(&subject_of(&incident, &services), position, tx.now_ms);
         if let Some(due) = next {
-            insert_tx(tx, incident.number.to_row_id(), &due)?;
+            insert_tx(tx, incident.number.to_row_id(), &due, None)?;
         }
     }
     Ok(Done::Written)

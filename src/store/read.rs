@@ -54,6 +54,7 @@ fn incident_from(row: &Row<'_>) -> rusqlite::Result<Incident> {
         updated_at: row.get(18)?,
         last_seen_at: row.get(19)?,
         closed_at: row.get(20)?,
+        silenced_until: None,
     })
 }
 

@@ -10,12 +10,13 @@ use super::heartbeat;
 use super::idempotency;
 use super::job::Done;
 use super::outbox::{self, Outbox};
+use super::silence;
 use crate::clock::utc_year;
 use crate::config::NotifyLimits;
 use crate::error::Error;
 use crate::json::quoted;
 use crate::model::{Change, EntryKind, Heartbeat, Number, TIMELINE_ENTRIES, timeline};
-use crate::routing::Routing;
+use crate::routing::{Routing, Silences};
 
 /// The year of this release: numbers never carry an earlier one, whatever the clock says.
 const RELEASE_YEAR: i16 = 2026;
@@ -74,6 +75,8 @@ pub struct Memory {
     /// What all deliveries count for.
     pub(super) delivery_bytes: Option<i64>,
     pub(super) outbox: Outbox,
+    /// Those that are not over.
+    pub(super) silences: Arc<Silences>,
     /// The last sign of life that is written for heartbeats.
     pub(super) alive_ms: Option<i64>,
 }
@@ -235,6 +238,7 @@ impl<'a> Tx<'a> {
         for (name, _) in &names.integrations {
             self.integration(name)?;
         }
+        silence::load_tx(self)?;
         outbox::learn_tx(self, &names.routing, &names.notify)?;
         heartbeat::learn_tx(self, &names.heartbeats)?;
         Ok(Done::Written)

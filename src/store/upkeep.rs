@@ -8,6 +8,7 @@ use super::idempotency;
 use super::job::Done;
 use super::lifecycle;
 use super::outbox;
+use super::silence;
 use super::tx::{Failure, Tx};
 use crate::config::{DeliveryLimits, NotifyLimits};
 use crate::model::Number;
@@ -76,7 +77,9 @@ pub fn upkeep_tx(
     tx.connection.prepare_cached("UPDATE pulse SET at = ?1")?.execute([tx.now_ms])?;
     let closed = close_resolved_tx(tx, close_resolved_after_ms)?;
     let forgotten = idempotency::forget_expired_tx(tx, ROUND)?;
-    let more = delivery::forget_tx(tx, deliveries, ROUND)? | outbox::forget_tx(tx, notify, ROUND)?;
+    let more = delivery::forget_tx(tx, deliveries, ROUND)?
+        | outbox::forget_tx(tx, notify, ROUND)?
+        | silence::forget_tx(tx, notify, ROUND)?;
     Ok(if closed == ROUND || forgotten == ROUND || more { Done::More } else { Done::Written })
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{Notify, watch};
@@ -21,6 +21,7 @@ use super::tx::Happened;
 use super::{Store, read};
 use crate::error::Error;
 use crate::model::{EntryKind, Incident, Number};
+use crate::routing::Silences;
 
 /// What may wait to be told: some 3 MB.
 const WAITING: usize = 65_536;
@@ -50,6 +51,7 @@ pub(super) struct Feed {
     waiting: Mutex<Option<Vec<Committed>>>,
     news: Notify,
     owing: watch::Sender<()>,
+    silences: RwLock<Arc<Silences>>,
 }
 
 impl Feed {
@@ -62,6 +64,7 @@ impl Feed {
             waiting: Mutex::new(Some(Vec::new())),
             news: Notify::new(),
             owing: watch::Sender::new(()),
+            silences: RwLock::default(),
         })
     }
 
@@ -91,6 +94,18 @@ impl Feed {
 }
 
 impl Feed {
+    /// The silences that are committed and not over.
+    pub fn silences(&self) -> Arc<Silences> {
+        Arc::clone(&self.silences.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over what is committed, if it is something else than before.
+    pub fn silence(&self, silences: &Arc<Silences>) {
+        if !Arc::ptr_eq(&self.silences(), silences) {
+            *self.silences.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(silences);
+        }
+    }
+
     /// Tells that something is due that those who deliver do not know of.
     pub fn owes(&self) {
         self.owing.send_replace(());
@@ -165,9 +180,14 @@ impl Store {
     /// # Errors
     /// Because the store cannot be read now.
     pub async fn incidents(&self, numbers: HashSet<Number>) -> Result<Vec<Incident>, Error> {
+        let silenced = self.silenced_now();
         self.read(move |connection| {
             let snapshot = connection.transaction()?;
-            numbers.into_iter().filter_map(|number| read::incident(&snapshot, number).transpose()).collect()
+            let found =
+                numbers.into_iter().filter_map(|number| read::incident(&snapshot, number).transpose());
+            let mut found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+            found.iter_mut().for_each(|incident| silenced.mark(incident));
+            Ok(found)
         })
         .await
     }

@@ -342,6 +342,7 @@ impl Worker {
                 let began = Instant::now();
                 self.connection.prepare_cached("COMMIT")?.execute([])?;
                 self.metrics.committed(began.elapsed());
+                self.feed.silence(&self.memory.silences);
                 self.feed.tell(&happened);
                 if std::mem::take(&mut self.memory.outbox.news) {
                     self.feed.owes();

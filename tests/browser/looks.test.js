@@ -28,6 +28,14 @@ for (let at = 0; at < 12; at += 1) {
   await server.incident({ title: all[0][0], severity: "SEV0", dedup_key: "pay", metadata: { host: "web3" } });
 }
 await server.post({ title: "no such service", service_id: "SER-00009" });
+for (const silence of [
+  { text: "login", minutes: 90, comment: "People are travelling" },
+  { services: ["SER-00001"], metadata: { host: "web3" }, starts_at: new Date(Date.now() + 864e5).toISOString(), minutes: 60, comment: "Moving the racks" },
+]) {
+  const headers = { authorization: `Bearer ${ADMIN}`, "content-type": "application/json" };
+  const answer = await fetch(`${server.url}/api/v1/silences`, { method: "POST", headers, body: JSON.stringify(silence) });
+  assert.equal(answer.status, 201);
+}
 after(async () => { await browser.close(); await server.stop(); });
 
 const logIn = async (visitor) => {
@@ -40,7 +48,7 @@ const logIn = async (visitor) => {
 
 const PAGES = {
   list: "/", empty: "/?search=nowhere", incident: null, integrations: "/integrations", integration: "/integrations/local",
-  refused: "/integrations/local?refused=1", delivery: "/integrations/local/deliveries/1", services: "/services", overview: "/overview?span=24h",
+  refused: "/integrations/local?refused=1", delivery: "/integrations/local/deliveries/1", services: "/services", silences: "/silences", overview: "/overview?span=24h",
 };
 
 for (const [size, viewport] of [["phone", PHONE], ["desktop", DESKTOP]]) {

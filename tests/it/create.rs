@@ -34,7 +34,7 @@ fn it_is_answered_with_the_whole_incident_which_reads_back() {
         "integration": null, "source_url": null, "dedup_key": null, "metadata": {}, "occurrences": 1,
         "assigned_to": null, "acknowledged_at": null, "acknowledged_by": null, "resolved_at": null,
         "resolved_by": null, "created_at": NOW, "updated_at": NOW, "last_seen_at": NOW, "closed_at": null,
-        "url": "https://bell.example.net/incidents/INC-2026-001",
+        "silenced_until": null, "url": "https://bell.example.net/incidents/INC-2026-001",
     });
     assert_eq!(response.data(), expected);
     let mut shown = server.show("INC-2026-001");

@@ -140,6 +140,7 @@ fn all_that_was_sent_reads_back() {
         "updated_at": NOW,
         "last_seen_at": NOW,
         "closed_at": null,
+        "silenced_until": null,
         "url": "https://bell.example.net/incidents/INC-2026-001",
     });
     assert_eq!(incident, expected);

@@ -67,6 +67,8 @@ mod search;
 mod services;
 mod sessions;
 mod signatures;
+mod silence_requests;
+mod silences;
 mod sns;
 mod sorts;
 mod stream;

@@ -33,7 +33,10 @@ fn path(template: &str) -> String {
         .replace("{sequence_id}", "job-1")
         .replace("/message", &format!("/message?token={GOTIFY_KEY}"));
     let path = template.replace("{routing_key}", key).replace("{number}", "INC-2026-001");
-    path.replace("{id}", "SER-00001").replace("{name}", "prod").replace("{delivery_id}", "1")
+    path.replace("{id}", "SER-00001")
+        .replace("{name}", "prod")
+        .replace("{delivery_id}", "1")
+        .replace("{silence_id}", "1")
 }
 
 /// With a sender of each kind.
@@ -50,6 +53,7 @@ fn server() -> Server {
     );
     let server = Server::with(&(kinds.map(integration).concat() + &heartbeat));
     server.alert(json!({}));
+    server.post_to("/api/v1/silences", json!({ "text": "x", "minutes": 5, "comment": "x" })).data();
     server
 }
 

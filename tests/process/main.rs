@@ -39,6 +39,7 @@ mod reload;
 mod requests;
 mod scripted;
 mod shipped;
+mod silences;
 mod sources;
 mod startup;
 mod terminal;

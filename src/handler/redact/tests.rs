@@ -435,8 +435,13 @@ fn the_largest_body_is_read_in_time_whatever_is_in_it() {
         "authorization: digest a=\"",
     ] {
         let body = text.repeat(256 * 1024 / text.len());
-        let begun = std::time::Instant::now();
+        // Its own time, whatever else the machine does.
+        let now = || {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+            time.tv_sec * 1000 + i64::from(time.tv_nsec / 1_000_000)
+        };
+        let begun_ms = now();
         redacted(body.as_bytes(), "", 262_144);
-        assert!(begun.elapsed().as_millis() < 2000, "{text}: {:?}", begun.elapsed());
+        assert!(now() - begun_ms < 2000, "{text}: {} ms", now() - begun_ms);
     }
 }

@@ -10,6 +10,7 @@ use super::super::query::Query;
 use super::actions::digest;
 use super::incidents::Row;
 use super::integrations::DeliveryRow;
+use super::silences::SilenceRow;
 use super::template::value;
 use super::time::{Moment, duration};
 use super::timeline::{Line, are_alike, plain};
@@ -164,8 +165,13 @@ impl Handler {
             NotificationQuery { incident: Some(number), limit: PER_PAGE, ..NotificationQuery::default() };
         let (told, _) = self.store.notifications(query).await?;
         let details = Details::new(&incident, now_ms);
+        let row = |silence| SilenceRow::new(silence, now_ms);
+        let silenced: Vec<_> = self.store.silences_over(&incident).into_iter().map(row).collect();
+        let recorded = self.store.silences_of(number).await?.into_iter().map(row);
+        let was_silenced: Vec<_> = recorded.filter(|one| one.is_over()).collect();
         let status = problem.as_ref().map_or(200, |problem| problem.kind.status());
         let title = format!("{number} {}", incident.title);
+        let incident_service = incident.services.first().map(|service| service.service_key.clone());
         let content = context! {
             refused => problem.as_ref().map(|_| visit.form.get("do")),
             problems => problem.as_ref().map_or_else(Vec::new, sentences),
@@ -174,6 +180,9 @@ impl Handler {
             fields => fields(visit, &incident, problem.is_some()),
             incident => value(Row::new(incident, now_ms)),
             details => value(details),
+            silenced => value(silenced),
+            was_silenced => value(was_silenced),
+            first_service => incident_service,
             severities => Severity::ALL.map(Severity::as_str),
             timeline => value(timeline(entries, &told, offset == 0, now_ms)),
             older => (shown < usize::try_from(entries_total).unwrap_or(0)).then_some(shown),

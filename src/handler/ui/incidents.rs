@@ -14,7 +14,7 @@ use super::range::{self, TimeField};
 use super::template::value;
 use super::time::Moment;
 use super::{Visit, see_other, sentences};
-use crate::clock::parse_rfc3339;
+use crate::clock::{parse_rfc3339, utc_minute};
 use crate::error::{Error, FieldError};
 use crate::model::{Incident, Severity, Status};
 use crate::registry::{HEARTBEATS, Scope};
@@ -60,6 +60,7 @@ pub struct Row {
     assigned_to: Option<String>,
     acknowledged: bool,
     is_open: bool,
+    silenced_until: Option<String>,
 }
 
 impl Row {
@@ -77,6 +78,7 @@ impl Row {
             assigned_to: incident.assigned_to,
             acknowledged: incident.acknowledged_at.is_some(),
             is_open: incident.status.is_open(),
+            silenced_until: incident.silenced_until.map(utc_minute),
         }
     }
 }

@@ -15,6 +15,7 @@ mod plot;
 mod range;
 mod services;
 mod session;
+mod silences;
 mod template;
 mod time;
 mod timeline;
@@ -125,9 +126,9 @@ impl Handler {
         self.check_rate(&who)?;
         let visit = Visit { live, head, caller, form, place: self.store.newest_entry(), path };
         use route::Page::{
-            ActByLink, ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, Asset, Delivery, Favicon,
-            Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Open, Overview, Services,
-            Stream,
+            ActByLink, ActOnDelivery, ActOnIntegration, ActOnMany, ActOnOne, ActOnSilences, Asset, Delivery,
+            Favicon, Incidents, Integration, Integrations, Link, LogIn, LogOut, Login, Open, Overview,
+            Services, Silences, Stream,
         };
         let page = match page {
             None => self.incident_page(&visit, None).await?,
@@ -142,6 +143,8 @@ impl Handler {
             Some(ActOnDelivery) => self.replay_delivery(&visit, seen).await?,
             Some(Services) => self.services_page(&visit).await?,
             Some(Open) => self.open_page(&visit).await?,
+            Some(Silences) => self.silences_page(&visit, None).await?,
+            Some(ActOnSilences) => self.act_on_silences(&visit).await?,
             Some(Stream) => {
                 visit.check(Scope::IncidentsRead)?;
                 return self.watch(admitted, head).map(Said::Stream);

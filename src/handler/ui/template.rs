@@ -16,7 +16,7 @@ use crate::error::{Details, Error, Kind};
 use crate::hex;
 use crate::reply::Page;
 
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("shell.html", include_str!("web/shell.html")),
     ("frame.html", include_str!("web/frame.html")),
     ("parts.html", include_str!("web/parts.html")),
@@ -27,6 +27,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("integration.html", include_str!("web/integration.html")),
     ("delivery.html", include_str!("web/delivery.html")),
     ("services.html", include_str!("web/services.html")),
+    ("silences.html", include_str!("web/silences.html")),
     ("login.html", include_str!("web/login.html")),
     ("act.html", include_str!("web/act.html")),
     ("plain.html", include_str!("web/plain.html")),

@@ -136,7 +136,8 @@ impl Routing {
                     let (due_ms, held) = route.when(subject.severity, now_ms, window);
                     due.push(Due { channel, reason, due_ms, held });
                 }
-                if matches!(reason, Reason::Created | Reason::Reopened) {
+                // What becomes worse may only now be something to remind of.
+                if matches!(reason, Reason::Created | Reason::Reopened | Reason::Raised) {
                     due.extend(route.first_reminder(channel, subject.severity, now_ms));
                 }
             }

@@ -11,6 +11,9 @@ mod text;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 pub use answer::{Answered, Verdict, VerdictKind, line};
 pub use email::{Email, Encryption, Login, Mail, MailServer, MailTemplates, Mailbox, Stage};
 pub use request::HttpRequest;
@@ -54,16 +57,22 @@ impl Channel {
     pub fn without_secrets(&self, text: &str) -> String {
         let secrets: Vec<String> = match &self.transport {
             Transport::Http(_) => {
-                let forms = self
-                    .with
-                    .iter()
-                    .flat_map(|(_, secret)| [secret.clone(), percent_encoded(secret), json_escaped(secret)]);
+                let of = |name| self.secret(name).unwrap_or_default();
+                let login = format!("{}:{}", of("user"), of("password"));
+                let given = self.with.iter().map(|(_, secret)| secret.as_str()).chain([login.as_str()]);
+                let forms = given.flat_map(|secret| {
+                    let encoded = STANDARD.encode(secret);
+                    [secret.to_owned(), percent_encoded(secret), json_escaped(secret), encoded]
+                });
                 // Shorter ones are words that say nothing: a priority, a name.
                 forms.filter(|form| form.len() >= 6).collect()
             }
             // Whose mailbox is full, and which server says so, is what the operator has to know.
             Transport::Email(email) => email.server.secrets(),
         };
+        // One may begin another: the longer first.
+        let mut secrets = secrets;
+        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
     }
 

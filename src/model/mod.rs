@@ -26,7 +26,8 @@ pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceN
 pub use link::{ActLink, LinkAction, LinkKey};
 pub use native::{NativeAlert, Services};
 pub use notification::{
-    Answer, Held, Message, MessageId, Notification, Owed, Owing, Part, Reason, Standing, choose,
+    Answer, Held, Message, MessageId, Notification, Owed, Owing, Part, Reason, Standing, TRIED_AT_ONCE,
+    choose,
 };
 pub use number::Number;
 pub use overview::{Buckets, Loud, NoisyKey, Overview, Recorded, Tally, Took};

@@ -1,5 +1,6 @@
 //! What people are owed: why they are told, when, and in which message.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::{Incident, Number};
@@ -7,7 +8,7 @@ use super::{Incident, Number};
 /// Messages of one channel that were tried and are owed still, at a time. What comes later waits behind them, so that a
 /// channel that comes back after a day is not flooded with what was tried meanwhile; a single message that its receiver
 /// never takes delays nothing.
-const TRIED_AT_ONCE: usize = 8;
+pub const TRIED_AT_ONCE: usize = 8;
 
 /// Why people are told of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,9 +229,11 @@ pub struct Owing {
 pub struct Message {
     /// What receivers know it by.
     pub id: MessageId,
-    /// When it was to be told.
+    /// When the first of it was to be told.
     pub due_at: i64,
-    /// Why that is not the same.
+    /// When the last of it was: for so long it is tried.
+    pub last_due_at: i64,
+    /// Why that is not when it happened.
     pub held: Held,
     /// The comments of the silences that it was held by; not all of them where they are many.
     pub silences: Vec<String>,
@@ -265,16 +268,16 @@ pub enum Answer {
 /// Chooses what goes out next of what one channel is `owed`, which is in the order of its ids: the notifications of one
 /// message, by their positions. None: nothing is due.
 ///
-/// A message that was tried is tried again as it was. Else what is urgent comes first, one message for an incident, with
+/// A message that was taken once is told as it was, also when nobody knows what came of that. Else what is urgent comes first, one message for an incident, with
 /// what was still held of the same incident, since nobody is to hear of its end before its beginning. What was held, is
 /// older than `stale_ms` or only reminds goes out in one message together, unless the receiver wants it `one_by_one`.
 #[must_use]
 pub fn choose(owed: &[Owed], now_ms: i64, stale_ms: i64, one_by_one: bool) -> Vec<usize> {
-    let tried: Vec<&Owed> = owed.iter().filter(|one| one.attempts > 0).collect();
+    let tried: Vec<&Owed> = owed.iter().filter(|one| one.message.is_some()).collect();
     if let Some(first) =
         tried.iter().filter(|one| one.try_at <= now_ms).min_by_key(|one| (one.try_at, one.id))
     {
-        return positions(owed, |one| one.attempts > 0 && one.message == first.message);
+        return positions(owed, |one| one.message == first.message);
     }
     let mut messages: Vec<_> = tried.iter().map(|one| one.message).collect();
     messages.sort_unstable();
@@ -282,12 +285,17 @@ pub fn choose(owed: &[Owed], now_ms: i64, stale_ms: i64, one_by_one: bool) -> Ve
     if messages.len() >= TRIED_AT_ONCE {
         return Vec::new();
     }
+    // The first of each incident that was tried: what is later waits for it.
+    let mut first_tried: HashMap<i64, i64> = HashMap::new();
+    for one in tried.iter().filter(|one| !one.is_reminder()) {
+        let first = first_tried.entry(one.incident.unwrap_or_default()).or_insert(one.id);
+        *first = one.id.min(*first);
+    }
     let waits_for_tried = |one: &Owed| {
-        let same =
-            |other: &&&Owed| other.incident == one.incident && other.id < one.id && !other.is_reminder();
-        one.incident.is_some() && tried.iter().any(|other| same(&other))
+        let first = one.incident.and_then(|incident| first_tried.get(&incident));
+        first.is_some_and(|first| *first < one.id)
     };
-    let is_due = |one: &Owed| one.attempts == 0 && one.try_at <= now_ms && !waits_for_tried(one);
+    let is_due = |one: &Owed| one.message.is_none() && one.try_at <= now_ms && !waits_for_tried(one);
     let is_gathered = |one: &Owed| {
         let is_late = one.held != Held::No || now_ms - one.due_at > stale_ms;
         !one_by_one && (is_late || one.is_reminder() || one.incident.is_none())
@@ -295,7 +303,7 @@ pub fn choose(owed: &[Owed], now_ms: i64, stale_ms: i64, one_by_one: bool) -> Ve
     match owed.iter().find(|one| is_due(one) && !is_gathered(one)) {
         Some(urgent) => positions(owed, |one| {
             let is_before = one.incident == urgent.incident && one.id < urgent.id && !one.is_reminder();
-            one.id == urgent.id || (is_before && one.attempts == 0)
+            one.id == urgent.id || (is_before && one.message.is_none())
         }),
         None => positions(owed, is_due),
     }
@@ -376,6 +384,14 @@ mod tests {
             Owed { message: Some(1), ..tried(owed(2, 2, Reason::Created), NOW) },
         ];
         assert_eq!(choose(&pair, NOW, STALE, false), [0, 1], "both were in it");
+        // The process ended before anybody knew what came of it.
+        let taken = [
+            Owed { message: Some(2), ..owed(2, 2, Reason::Created) },
+            Owed { message: Some(2), ..owed(5, 5, Reason::Created) },
+        ];
+        let all =
+            [owed(1, 1, Reason::Created), taken[0].clone(), owed(3, 2, Reason::Resolved), taken[1].clone()];
+        assert_eq!(choose(&all, NOW + STALE + 1, STALE, false), [1, 3], "as it was");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{Id, JoinSet};
 
 pub use setup::{Draft, Setup};
 pub use wording::{Sender, sample};
@@ -30,6 +30,9 @@ use crate::store::{Attempted, Store, Take, Taken};
 /// How long the first attempt is followed by none, and the longest that any is; in between it doubles.
 const FIRST_WAIT_MS: i64 = 2_000;
 const LONGEST_WAIT_MS: i64 = 5 * 60_000;
+
+/// A message is tried so often at the least: for some minutes.
+const LEAST_ATTEMPTS: i64 = 8;
 
 /// How long a store that cannot be written is left alone.
 const STORE_WAIT: Duration = Duration::from_secs(1);
@@ -67,24 +70,31 @@ impl Notifier {
     /// Tells people until it is stopped.
     pub async fn run(self: &Arc<Self>) {
         let mut setups = self.setup.subscribe();
-        let mut tasks: HashMap<String, JoinHandle<()>> = HashMap::new();
+        let mut tasks = JoinSet::new();
+        let mut running: HashMap<Id, String> = HashMap::new();
         loop {
             let Some(setup) = setups.borrow_and_update().clone() else { break };
-            tasks.retain(|_, task| !task.is_finished());
-            for name in setup.channels.iter().map(|channel| &channel.name) {
-                tasks.entry(name.clone()).or_insert_with(|| {
-                    let (notifier, name) = (Arc::clone(self), name.clone());
-                    tokio::spawn(async move { notifier.serve(&name).await })
-                });
+            for channel in &setup.channels {
+                if !running.values().any(|name| *name == channel.name) {
+                    let (notifier, name) = (Arc::clone(self), channel.name.clone());
+                    let task = tasks.spawn(async move { notifier.serve(&name).await });
+                    running.insert(task.id(), channel.name.clone());
+                }
             }
-            // The sender is in this notifier.
-            setups.changed().await.ok();
-        }
-        for (channel, task) in tasks {
-            if task.await.is_err() {
-                tracing::error!(channel, "the task of a channel had died of a bug");
+            tokio::select! {
+                // The sender is in this notifier.
+                _ = setups.changed() => {}
+                Some(ended) = tasks.join_next_with_id() => {
+                    let (id, died) = ended.map_or_else(|error| (error.id(), true), |(id, ())| (id, false));
+                    let channel = running.remove(&id);
+                    if died {
+                        tracing::error!(channel, "the task of a channel has died of a bug; it is begun anew");
+                        tokio::time::sleep(STORE_WAIT).await;
+                    }
+                }
             }
         }
+        while tasks.join_next().await.is_some() {}
     }
 
     /// Delivers what one channel owes, as long as there is such a channel.
@@ -165,13 +175,16 @@ impl Notifier {
     /// It is tried again, later each time, or was for long enough.
     fn later(&self, setup: &Setup, message: &Message, text: String, asked_s: Option<i64>) -> Answer {
         let now_ms = self.clock.now_ms();
-        let last_ms = message.due_at.saturating_add(setup.limits.give_up_after_ms);
-        if now_ms >= last_ms {
-            return Answer::Never(format!("{text}; given up after {} attempts", message.attempts + 1));
+        let last_ms = message.last_due_at.saturating_add(setup.limits.give_up_after_ms);
+        let attempts = message.attempts + 1;
+        // Time in which nothing ran does not count for attempts that were not made.
+        if now_ms >= last_ms && attempts >= LEAST_ATTEMPTS {
+            return Answer::Never(format!("{text}; given up after {attempts} attempts"));
         }
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
         let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
-        Answer::Later(text, now_ms.saturating_add(wait_ms).min(last_ms))
+        let next_ms = now_ms.saturating_add(wait_ms);
+        Answer::Later(text, if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms })
     }
 
     fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {

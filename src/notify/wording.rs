@@ -281,5 +281,14 @@ pub fn sample(now_ms: i64) -> Message {
     let parts = vec![Part { incident, reason: Reason::Created }];
     let id = MessageId { first: 0, at: now_ms };
     let silences = Vec::new();
-    Message { id, due_at: now_ms, held: Held::No, silences, attempts: 0, parts, incidents: 1 }
+    Message {
+        id,
+        due_at: now_ms,
+        last_due_at: now_ms,
+        held: Held::No,
+        silences,
+        attempts: 0,
+        parts,
+        incidents: 1,
+    }
 }

@@ -1,6 +1,7 @@
 //! What people are owed: written with the change that it tells of, taken a message at a time, and kept until it was told
 //! or given up.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Row, params};
@@ -11,7 +12,8 @@ use super::silence::{self, Hold};
 use super::tx::{Failure, Tx};
 use crate::config::NotifyLimits;
 use crate::model::{
-    Answer, Held, Incident, Message, MessageId, Number, Owed, Part, Reason, Severity, Standing, choose,
+    Answer, Held, Incident, Message, MessageId, Number, Owed, Part, Reason, Severity, Standing,
+    TRIED_AT_ONCE, choose,
 };
 use crate::routing::{Due, Routing, Subject, Windows};
 
@@ -84,12 +86,13 @@ pub struct Attempted {
 
 /// Takes over the configuration's channels and routes. What is owed by channels that are no more is given up.
 pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) -> rusqlite::Result<()> {
+    count_overflow_tx(tx)?;
     let mut channels = Vec::with_capacity(routing.channels.len());
     for name in &routing.channels {
         let sql =
             "INSERT INTO channel (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = ?1 RETURNING id";
         let row = tx.connection.query_row(sql, [name], |row| row.get(0))?;
-        let sql = "SELECT count(*), max(CASE WHEN incident IS NULL AND silence IS NULL AND attempts = 0 THEN id END)
+        let sql = "SELECT count(*), max(CASE WHEN incident IS NULL AND silence IS NULL AND message IS NULL THEN id END)
                    FROM outbox WHERE channel = ?1 AND standing = 0";
         let (owed, overflow) = tx.connection.query_row(sql, [row], |row| Ok((row.get(0)?, row.get(1)?)))?;
         channels.push(Channel { row, owed, overflow, more: 0, looked_for_at: i64::MIN });
@@ -100,7 +103,13 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
          WHERE standing = 0 AND channel NOT IN ({})",
         rows.join(",")
     );
-    tx.connection.execute(&sql, params![Standing::GivenUp.to_stored(), tx.now_ms])?;
+    let gone = tx.connection.execute(&sql, params![Standing::GivenUp.to_stored(), tx.now_ms])?;
+    if gone > 0 {
+        tracing::warn!(
+            notifications = gone,
+            "given up: the configuration has their channels no more; `firebell outbox --state given_up` lists them"
+        );
+    }
     let routing = Arc::clone(routing);
     tx.memory.outbox =
         Outbox { routing, owed_at_most: limits.owed, windows: Windows::new(), channels, news: true };
@@ -119,6 +128,9 @@ pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Rea
     let mut none = Windows::new();
     let windows = if hold.is_some() { &mut none } else { &mut outbox.windows };
     for due in outbox.routing.due(subject, reason, tx.now_ms, windows) {
+        if due.reason == Reason::Unacknowledged && reason != Reason::Created {
+            strike_off_reminders_tx(tx, incident, due.channel)?;
+        }
         match hold.filter(|hold| due.due_ms < hold.until) {
             Some(hold) => hold_tx(tx, incident, &due, hold)?,
             None => insert_tx(tx, incident, &due, None)?,
@@ -189,6 +201,17 @@ fn insert_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, silence: Option<i64>) ->
         return Ok(());
     }
     write_tx(tx, Some(incident), due, silence)
+}
+
+/// Strikes off the reminders of an incident that a channel owes: a new one takes their place.
+fn strike_off_reminders_tx(tx: &mut Tx<'_>, incident: i64, position: usize) -> rusqlite::Result<()> {
+    let Some(channel) = tx.memory.outbox.channels.get_mut(position) else { return Ok(()) };
+    let sql = "UPDATE outbox SET standing = ?1, tried_at = ?2
+               WHERE incident = ?3 AND channel = ?4 AND reason = ?5 AND standing = 0 AND message IS NULL";
+    let (moot, reminder) = (Standing::Moot.to_stored(), Reason::Unacknowledged.to_stored());
+    let values = params![moot, tx.now_ms, incident, channel.row, reminder];
+    channel.owed -= tx.connection.prepare_cached(sql)?.execute(values)? as i64;
+    Ok(())
 }
 
 fn write_tx(tx: &mut Tx<'_>, incident: Option<i64>, due: &Due, silence: Option<i64>) -> rusqlite::Result<()> {
@@ -264,7 +287,11 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
         chosen = choose(&owed, tx.now_ms, *stale_ms, *one_by_one);
     }
     let later = owed.iter().map(|one| one.try_at).filter(|at| *at > tx.now_ms).min();
-    tx.memory.outbox.channels[position].looked_for_at = later.unwrap_or(i64::MAX);
+    let tried: HashSet<i64> = owed.iter().filter_map(|one| one.message).collect();
+    let waits = chosen.is_empty() && tried.len() >= TRIED_AT_ONCE;
+    // Where everything waits for what was tried, nothing new is news.
+    let looked_for_at = if waits { i64::MIN } else { later.unwrap_or(i64::MAX) };
+    tx.memory.outbox.channels[position].looked_for_at = looked_for_at;
     let chosen: Vec<&Owed> = chosen.into_iter().filter_map(|at| owed.get(at)).collect();
     let Some(first) = chosen.first() else { return nothing(later) };
     let id = first.message.unwrap_or(first.id);
@@ -352,20 +379,19 @@ fn owed_tx(tx: &Tx<'_>, channel: i64) -> rusqlite::Result<Vec<Owed>> {
 
 fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Message, Failure> {
     // Of several reasons to tell of an incident, the last is the news.
-    let mut told: Vec<(i64, Reason)> = Vec::new();
+    let mut told: BTreeMap<i64, Reason> = BTreeMap::new();
     for (incident, reason) in chosen.iter().filter_map(|one| Some((one.incident?, one.reason))) {
-        match told.iter_mut().find(|(known, _)| *known == incident) {
-            // People hear of it now: there is nothing to remind them of.
-            Some((_, last)) if reason == Reason::Unacknowledged && *last != reason => {}
-            Some((_, last)) => *last = reason,
-            None => told.push((incident, reason)),
+        // Where there is other news of it, there is nothing to remind of.
+        if reason != Reason::Unacknowledged || !told.contains_key(&incident) {
+            told.insert(incident, reason);
         }
     }
     // Its first notification is the one that it is called by.
-    let sql = "SELECT sum(count), max(CASE WHEN id = ?2 THEN at END), min(due_at) FROM outbox INDEXED BY outbox_owed
-               WHERE channel = ?1 AND standing = 0 AND message = ?2";
-    let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?));
-    let (count, at, due_at) = tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
+    let sql = "SELECT sum(count), max(CASE WHEN id = ?2 THEN at END), min(due_at), max(due_at)
+               FROM outbox INDEXED BY outbox_owed WHERE channel = ?1 AND standing = 0 AND message = ?2";
+    let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let (count, at, due_at, last_due_at) =
+        tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
     let named = chosen.iter().filter(|one| one.incident.is_some()).count() as i64;
     let incidents = told.len() + usize::try_from(count - named).unwrap_or_default();
     let mut ranked = Vec::with_capacity(told.len());
@@ -385,7 +411,7 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[&Owed]) -> Result<Me
     let attempts = chosen.first().map_or(0, |one| one.attempts);
     let silences = comments_tx(tx, channel, id)?;
     let id = MessageId { first: id, at };
-    Ok(Message { id, due_at, held, silences, attempts, parts, incidents })
+    Ok(Message { id, due_at, last_due_at, held, silences, attempts, parts, incidents })
 }
 
 /// Why a message was held back by people, in their words.
@@ -402,8 +428,9 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let Attempted { channel, message, answer } = attempted;
     let Some(position) = position_of(tx, channel) else { return Ok(Done::Written) };
     let row = tx.memory.outbox.channels[position].row;
-    let reminded =
-        if matches!(answer, Answer::Taken(_)) { reminded_tx(tx, row, *message)? } else { Vec::new() };
+    // Also where this one was refused: the incident is open still.
+    let is_over = !matches!(answer, Answer::Later(..));
+    let reminded = if is_over { reminded_tx(tx, row, *message)? } else { Vec::new() };
     let (standing, text, try_at) = match answer {
         Answer::Taken(text) => (Standing::Told, text, None),
         Answer::Later(text, at_ms) => (Standing::Owed, text, Some(*at_ms)),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::Response;
-use crate::receiver::{Receiver, Request};
+use crate::receiver::{Behaviour, Receiver, Request};
 use crate::server::{DAY, HOUR, SECOND, Server};
 
 /// A channel whose messages are the links of what they are about.
@@ -147,4 +147,30 @@ fn links_outlive_a_restart_and_can_be_done_without() {
     assert_eq!(receiver.next().json(), json!([]));
     server.advance(DAY);
     assert_eq!(look(&server, &link).status, 404);
+}
+
+#[test]
+fn what_a_receiver_sends_back_shows_neither_links_nor_secrets() {
+    let secret = "HUSH-with-0123456789";
+    let echo = Behaviour::Answer(
+        500,
+        "",
+        "got /act/INC-2026-001~acknowledge~1~x~HUSH-signature and SFVTSC13aXRoLTAxMjM0NTY3ODk= and \
+         12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234 \
+         HUSH-with-0123456789",
+    );
+    let receiver = Receiver::with([echo]);
+    let with = format!("with = {{ short = 'HUSH-w', token = '{secret}' }}\n[channels.request]");
+    let server = Server::with(&config(&receiver, "").replace("[channels.request]", &with));
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    crate::notify::wait_for(&server, "attempts = 1");
+    // Which the helper looks for in every answer, and the harness in the log.
+    let answer = server.get("/api/v1/notifications").data()["items"][0]["answer"].clone();
+    let answer = answer.as_str().unwrap();
+    assert!(
+        answer.starts_with("500 Internal Server Error: got /act/[redacted] and [redacted] and 123"),
+        "{answer}"
+    );
+    assert!(!answer.contains("HUSH") && !answer.contains("ith-0"), "{answer}");
 }

@@ -256,13 +256,15 @@ fn what_is_refused_for_good_is_given_up_at_once_and_what_fails_after_a_day() {
     server.alert(json!({ "title": "Refused" }));
     receiver.next();
     wait_for(&server, "id = 1 AND standing = 2 AND answer = '422 Unprocessable Entity: no such field'");
-    receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 2));
+    receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 8));
     server.alert(json!({ "title": "Fails" }));
+    for attempt in 1..8 {
+        receiver.next();
+        wait_for(&server, &format!("id = 2 AND attempts = {attempt} AND standing = 0"));
+        server.advance(DAY);
+    }
     receiver.next();
-    wait_for(&server, "id = 2 AND attempts = 1");
-    server.advance(DAY);
-    receiver.next();
-    wait_for(&server, "id = 2 AND standing = 2 AND answer LIKE '503%; given up after 2 attempts'");
+    wait_for(&server, "id = 2 AND standing = 2 AND answer LIKE '503%; given up after 8 attempts'");
 }
 
 #[test]
@@ -361,6 +363,35 @@ fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
     server.advance(HOUR);
     wait_for(&server, "standing = 3 AND incident = 20260000000001");
     receiver.is_silent();
+}
+
+#[test]
+fn there_is_one_reminder_of_an_incident_whatever_becomes_of_it() {
+    let receiver = Receiver::new();
+    let config = format!(
+        "{}[[routes]]\nchannels = ['hook']\nseverities = ['SEV0']\non = []\ndigest = '0s'\nunacknowledged_after = '15m'\n",
+        channel("hook", &receiver)
+    );
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV3" }));
+    let owed = || {
+        let sql = "SELECT count(*) FROM outbox WHERE standing = 0 AND reason = 4";
+        server.file().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(owed(), 0);
+    server.alert(json!({ "dedup_key": "k", "severity": "SEV0", "title": "It" }));
+    assert_eq!(owed(), 1, "it has become something to remind of");
+    for _ in 0..3 {
+        server.alert(json!({ "dedup_key": "k", "status": "resolved" }));
+        server.alert(json!({ "dedup_key": "k", "title": "It" }));
+    }
+    assert_eq!(owed(), 1);
+    receiver.then([Behaviour::Answer(400, "", "no reminders, please")]);
+    for _ in 0..2 {
+        server.advance(15 * MINUTE);
+        assert_eq!(told(&receiver).1, "[SEV0, not acknowledged] It", "also after it was refused once");
+        wait_for(&server, &format!("standing = 0 AND reason = 4 AND try_at > {NOW_MS} + {}", 15 * MINUTE));
+    }
 }
 
 #[test]

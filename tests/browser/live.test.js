@@ -9,7 +9,8 @@ let server, visitor;
 const browser = await launch();
 after(async () => { await browser.close(); });
 
-const REFUSED = [/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/];
+// What a page asks of a server that is going is refused, or not answered.
+const REFUSED = [/status of 503|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/];
 
 /** A test with a server and a profile of its own. */
 const live = (name, run, { options, expected = [] } = {}) => test(name, async () => {

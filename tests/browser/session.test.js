@@ -8,7 +8,7 @@ import { ADMIN, CONFIG, READER, Server, TOKENS, Visitor, audit, launch, row } fr
 const browser = await launch();
 after(async () => { await browser.close(); });
 
-const ENDED = [/\/stream|EventSource|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED/, /status of 403/];
+const ENDED = [/\/stream|EventSource|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|status of 503/, /status of 403/];
 
 /** A test with a server of its own. */
 const served = (name, more, run) => test(name, async () => {

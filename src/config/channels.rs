@@ -13,10 +13,9 @@ use super::problem::At;
 use super::reader::{self, Section};
 use super::resolve::{Resolver, Unique, label};
 use super::secret::{RawSecret, raw_secret};
-use super::value::{Given, choice, flag, name, string};
+use super::value::{Given, choice, expression, flag, name, string};
 use crate::channel::{Channel, HttpRequest, MailTemplates, Template, Transport, presets};
 use crate::error::nearest;
-use crate::source::Expression;
 
 /// The kind that has no preset.
 const CUSTOM: &str = "custom";
@@ -130,11 +129,6 @@ fn read_request(request: &mut Section<'_, '_>) -> Option<HttpRequest> {
 
 fn template(given: Given<'_>) -> Result<Template, String> {
     Template::compile(&string(given)?).map_err(|problem| format!("is no template: {problem}"))
-}
-
-fn expression(given: Given<'_>) -> Result<Expression, String> {
-    let text = string(given)?;
-    Expression::compile(&text).map_err(|problem| format!("is no expression: {problem}: `{text}`"))
 }
 
 impl Resolver<'_, '_> {

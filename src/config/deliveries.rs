@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Section;
-use super::value::{duration, integer};
+use super::value::{duration, integer, milliseconds};
 
 /// The `[deliveries]` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl DeliveryLimits {
             keep: section.or("keep", 100, integer(0..=10_000)),
             body_bytes: section.or("body_bytes", 65_536, integer(0..=16 << 20)),
             total_bytes: section.or("total_bytes", 16 << 20, integer(1 << 20..=1 << 30)),
-            max_age_ms: i64::try_from(max_age.as_millis()).unwrap_or(i64::MAX),
+            max_age_ms: milliseconds(max_age),
         }
     }
 }

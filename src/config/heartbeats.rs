@@ -8,7 +8,7 @@ use super::problem::{At, Place};
 use super::reader::Section;
 use super::resolve::{Resolver, Unique, label};
 use super::secret::{RawSecret, Secret, raw_secret};
-use super::value::{Given, duration, name, severity, short};
+use super::value::{Given, duration, milliseconds, name, severity, short};
 use crate::model::{Heartbeat, Severity, is_web_url};
 use crate::registry::{HEARTBEATS, PLACEHOLDER_KEY, Registry};
 
@@ -105,8 +105,8 @@ impl Resolver<'_, '_> {
                 name: name.value,
                 service,
                 severity: raw.severity,
-                period_ms: millis(period),
-                grace_ms: millis(raw.grace),
+                period_ms: milliseconds(period),
+                grace_ms: milliseconds(raw.grace),
             };
             heartbeats.push((heartbeat, keys));
         }
@@ -138,7 +138,7 @@ impl Resolver<'_, '_> {
         if !is_web_url(url.expose()) {
             self.problems.report(&place, "`watchdog.url` must be an absolute http or https URL");
         }
-        Some(Watchdog { url, every_ms: millis(raw.every) })
+        Some(Watchdog { url, every_ms: milliseconds(raw.every) })
     }
 
     /// Incidents of an integration of that name would pass for those of heartbeats.
@@ -150,10 +150,6 @@ impl Resolver<'_, '_> {
             self.problems.report(place, message);
         }
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

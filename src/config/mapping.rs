@@ -5,10 +5,10 @@ use std::path::Path;
 use super::Problems;
 use super::problem::At;
 use super::reader::{self, Section};
-use super::value::{Given, scheme, severity, string};
+use super::value::{expression, scheme, severity, string};
 use crate::model::Severity;
 use crate::registry::SignatureScheme;
-use crate::source::{Expression, Mapping, presets};
+use crate::source::{Mapping, presets};
 
 /// A mapping that is shipped.
 #[derive(Clone, Debug)]
@@ -70,11 +70,6 @@ pub(super) fn read_mapping(mapping: &mut Section<'_, '_>) -> Mapping {
 fn read_severity_map(mapping: &mut Section<'_, '_>) -> Vec<(String, Severity)> {
     let map = mapping.map("severity_map", severity);
     map.into_iter().map(|(name, severity)| (name.to_lowercase(), severity.value)).collect()
-}
-
-fn expression(given: Given<'_>) -> Result<Expression, String> {
-    let text = string(given)?;
-    Expression::compile(&text).map_err(|problem| format!("is no expression: {problem}: `{text}`"))
 }
 
 #[cfg(test)]

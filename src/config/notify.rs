@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reader::Section;
-use super::value::{duration, flag, integer};
+use super::value::{duration, flag, integer, milliseconds};
 
 /// The `[notify]` of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,14 @@ impl NotifyLimits {
     /// Reads `[notify]`.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         const HOUR: Duration = Duration::from_secs(60 * 60);
-        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self {
             timeout: section.or("timeout", Duration::from_secs(10), duration("10ms", "5m")),
-            give_up_after_ms: ms(section.or("give_up_after", 24 * HOUR, duration("1s", "30d"))),
-            stale_after_ms: ms(section.or("stale_after", HOUR / 6, duration("1s", "30d"))),
+            give_up_after_ms: milliseconds(section.or("give_up_after", 24 * HOUR, duration("1s", "30d"))),
+            stale_after_ms: milliseconds(section.or("stale_after", HOUR / 6, duration("1s", "30d"))),
             owed: section.or("owed", 1000, integer(1..=10_000)),
             keep: section.or("keep", 10_000, integer(0..=10_000_000)),
-            max_age_ms: ms(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
-            links_for_ms: ms(section.or("links_for", 24 * HOUR, duration("0s", "30d"))),
+            max_age_ms: milliseconds(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
+            links_for_ms: milliseconds(section.or("links_for", 24 * HOUR, duration("0s", "30d"))),
             refuse_private: section.or("refuse_private", false, flag),
         }
     }

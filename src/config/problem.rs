@@ -21,6 +21,11 @@ pub(super) struct At<T> {
     pub(super) place: Place,
 }
 
+/// The values alone.
+pub(super) fn values<T>(list: Vec<At<T>>) -> Vec<T> {
+    list.into_iter().map(|at| at.value).collect()
+}
+
 /// One problem. They sort in the order of the file; those of the environment come last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Problem {

@@ -12,7 +12,7 @@ use super::heartbeats::{RawHeartbeat, RawWatchdog};
 use super::limits::Limits;
 use super::mapping::read_mapping;
 use super::notify::NotifyLimits;
-use super::problem::At;
+use super::problem::{At, values};
 use super::reader::Section;
 use super::routes::{RawRoute, read_route};
 use super::secret::{RawSecret, raw_secret};
@@ -209,8 +209,4 @@ fn read_token(token: &mut Section<'_, '_>) -> RawToken {
         )),
         rate_per_minute: token.or("rate_per_minute", 0, integer(0..=1_000_000)),
     }
-}
-
-fn values<T>(list: Vec<At<T>>) -> Vec<T> {
-    list.into_iter().map(|at| at.value).collect()
 }

@@ -11,6 +11,7 @@ use super::problem::{At, Collector, Place};
 use super::raw::{RawConfig, RawService, RawToken};
 use super::reader::Env;
 use super::secret::{RawSecret, Secret};
+use super::value::milliseconds;
 use super::{ClientToken, Config, DEFAULT_LISTEN, Sender, StoreConfig, default_public_url, is_loopback};
 use crate::registry::{Registry, Service, Token};
 use crate::source::Source;
@@ -63,11 +64,11 @@ impl Resolver<'_, '_> {
             public_url: raw.public_url.unwrap_or_else(|| default_public_url(listen)),
             store: StoreConfig { path: self.folder.join(raw.store.path), create: raw.store.create },
             organization: raw.defaults.organization,
-            close_resolved_after_ms: i64::try_from(raw.close_resolved_after.as_millis()).unwrap_or(i64::MAX),
+            close_resolved_after_ms: milliseconds(raw.close_resolved_after),
             deliveries: raw.deliveries,
             limits: raw.limits,
             anonymous: raw.anonymous,
-            session_ms: i64::try_from(raw.session.as_millis()).unwrap_or(i64::MAX),
+            session_ms: milliseconds(raw.session),
             log: raw.log,
             notify: raw.notify,
             channels: channels.into_iter().map(Arc::new).collect(),

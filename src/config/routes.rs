@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
-use super::problem::{At, Place};
+use super::problem::{At, Place, values};
 use super::reader::Section;
 use super::resolve::Resolver;
-use super::value::{Given, choice, duration, flag, name, severity, short, string};
+use super::value::{Given, choice, duration, flag, milliseconds, name, severity, short, string};
 use crate::error::nearest;
 use crate::model::{Reason, Severity, Wanted};
 use crate::registry::{Registry, ServiceProblem};
@@ -57,10 +57,6 @@ pub(super) fn read_route(route: &mut Section<'_, '_>) -> RawRoute {
         breaks_through: route.list("breaks_through", severity),
         goes_on: route.or("continue", false, flag),
     }
-}
-
-fn values<T>(list: Vec<At<T>>) -> Vec<T> {
-    list.into_iter().map(|at| at.value).collect()
 }
 
 fn wanted(given: Given<'_>) -> Result<Wanted, String> {
@@ -112,13 +108,12 @@ impl Resolver<'_, '_> {
                     self.problems.report(&at.place, only_with("breaks_through"));
                 }
             }
-            let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
             routes.push(Route {
                 matcher: self.matcher(raw.matcher, services, integrations),
                 channels: to,
                 on: raw.on.map_or_else(|| REASONS.to_vec(), values),
-                unacknowledged_after_ms: raw.unacknowledged_after.map(ms),
-                digest_ms: ms(raw.digest),
+                unacknowledged_after_ms: raw.unacknowledged_after.map(milliseconds),
+                digest_ms: milliseconds(raw.digest),
                 quiet,
                 goes_on: raw.goes_on,
             });

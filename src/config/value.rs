@@ -11,6 +11,7 @@ use url::Url;
 use crate::error::nearest;
 use crate::model::Severity;
 use crate::registry::SignatureScheme;
+use crate::source::Expression;
 
 /// A value as it was written.
 #[derive(Clone, Copy)]
@@ -133,6 +134,17 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// A length of time as most of the code counts it.
+pub(super) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// An expression, compiled.
+pub(super) fn expression(given: Given<'_>) -> Result<Expression, String> {
+    let text = string(given)?;
+    Expression::compile(&text).map_err(|problem| format!("is no expression: {problem}: `{text}`"))
 }
 
 /// One of `all`, by its exact name.

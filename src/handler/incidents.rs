@@ -84,14 +84,19 @@ impl Handler {
         head: &Parts,
         body: &[u8],
     ) -> Result<Answer, Error> {
-        check_encoding(&head.headers)?;
-        // There is nothing to say, so nothing need be said.
-        if !body.is_empty() {
-            json::parse_object(body)?;
-        }
+        check_nothing_is_said(head, body)?;
         let caller = admitted.caller()?.identity.clone();
         answer(&self.store.acknowledge(Acknowledge { number: number(admitted)?, caller }).await?, admitted)
     }
+}
+
+/// That a body is one, though there is nothing to say: nothing need be said.
+pub(super) fn check_nothing_is_said(head: &Parts, body: &[u8]) -> Result<(), Error> {
+    check_encoding(&head.headers)?;
+    if !body.is_empty() {
+        json::parse_object(body)?;
+    }
+    Ok(())
 }
 
 /// The answer to what changed an incident.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use http::request::Parts;
 use serde::Serialize;
 
+use super::incidents::check_nothing_is_said;
 use super::query::Query;
 use super::views::OffsetPageView;
 use super::webhook::check_encoding;
@@ -172,11 +173,7 @@ impl Handler {
         head: &Parts,
         body: &[u8],
     ) -> Result<Answer, Error> {
-        check_encoding(&head.headers)?;
-        // There is nothing to say, so nothing need be said.
-        if !body.is_empty() {
-            json::parse_object(body)?;
-        }
+        check_nothing_is_said(head, body)?;
         let caller = admitted.caller()?.identity.clone();
         let silence = self.store.change_silence(SilenceChange::End { id: id(admitted)?, caller }).await?;
         Answer::ok(&SilenceView::new(&silence, self.now_ms()))

@@ -12,7 +12,6 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -117,14 +116,17 @@ impl Server {
         stream.set_nodelay(true).ok();
         let watched = phase.clone();
         let Limits { header_timeout, write_timeout, .. } = self.limits;
-        let streams = Arc::new(AtomicBool::new(false));
-        let streaming = Arc::clone(&streams);
+        let stream = Arc::new(stream);
+        let socket = Socket::new(Arc::clone(&stream), write_timeout);
+        let (streams, mut streaming) = watch::channel(false);
+        let streams = Arc::new(streams);
         let service = service_fn(move |request| {
             let (server, streams) = (Arc::clone(&self), Arc::clone(&streams));
             let last = *watched.borrow() > Phase::Serving;
             async move {
                 let response = server.answer(request, last).await;
-                streams.store(response.body().is_endless(), Ordering::Relaxed);
+                let endless = response.body().is_endless();
+                streams.send_if_modified(|streams| std::mem::replace(streams, endless) != endless);
                 Ok::<_, Infallible>(response)
             }
         });
@@ -135,18 +137,28 @@ impl Server {
             .max_buf_size(BUFFER_BYTES)
             // A client that has sent all it wants to may say so and still read the answer.
             .half_close(true)
-            .serve_connection(TokioIo::new(Socket::new(stream, write_timeout)), service);
+            .serve_connection(TokioIo::new(socket), service);
         let mut connection = pin!(connection);
         let closing = async {
             // An error means that the server is gone, which is as good a reason.
             phase.wait_for(|phase| *phase == Phase::Closing).await.ok();
         };
+        let mut watched = streaming.clone();
+        // Who watches and says that it sends no more watches no more: its place is free at once.
+        let gone = async {
+            // An error means that there will be no stream.
+            if watched.wait_for(|streaming| *streaming).await.is_err() {
+                std::future::pending().await
+            }
+            socket::hung_up(&stream).await;
+        };
         let result = tokio::select! {
             result = connection.as_mut() => result,
+            () = gone => Ok(()),
             () = closing => {
                 connection.as_mut().graceful_shutdown();
                 // Its end has been sent; a client that does not read it is not waited for.
-                if streaming.load(Ordering::Relaxed) {
+                if *streaming.borrow_and_update() {
                     tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
                 } else {
                     connection.await

@@ -89,10 +89,8 @@ export class Server {
 
   async configure(config) {
     const head = `listen = "127.0.0.1:${this.port}"\n[store]\npath = "store.db"\n`;
-    // Nobody opens a hundred pages in a quarter of a minute, which is how long the stream of one that is gone is kept.
-    const limits = config.includes("[limits]") ? "" : "[limits]\nstreams = 512\nstream_heartbeat = \"2s\"\n";
     this.config = config;
-    await writeFile(join(this.folder, "config.toml"), head + limits + config);
+    await writeFile(join(this.folder, "config.toml"), head + config);
   }
 
   /** Starts the process; it listens where it did before. */

@@ -164,7 +164,8 @@ fn a_disk_that_does_not_answer_is_seen_while_it_does_not() {
     }
     let stuck = scrape(&server);
     assert!(stuck["firebell_writer_oldest_job_age_seconds"] > 0.8, "{stuck:#?}");
-    assert_eq!(stuck["firebell_writer_queue_jobs"], 1.0);
+    // At least: the store may be about to look after itself.
+    assert!(stuck["firebell_writer_queue_jobs"] >= 1.0, "{stuck:#?}");
     assert_eq!(stuck["firebell_store_readable"], 1.0);
     assert_eq!(stuck[&requests("POST", "/webhooks/{routing_key}", 503)], 2.0);
     other.execute_batch("ROLLBACK").unwrap();

@@ -20,6 +20,9 @@ pub use request::HttpRequest;
 pub use sign::sign;
 pub use template::{NAMES, Template};
 
+/// What is shorter is a word that says nothing: a priority, a name.
+const SECRET_BYTES: usize = 6;
+
 /// A way to tell people.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Channel {
@@ -64,8 +67,7 @@ impl Channel {
                     let encoded = STANDARD.encode(secret);
                     [secret.to_owned(), percent_encoded(secret), json_escaped(secret), encoded]
                 });
-                // Shorter ones are words that say nothing: a priority, a name.
-                forms.filter(|form| form.len() >= 6).collect()
+                forms.filter(|form| form.len() >= SECRET_BYTES).collect()
             }
             // Whose mailbox is full, and which server says so, is what the operator has to know.
             Transport::Email(email) => email.server.secrets(),
@@ -74,6 +76,13 @@ impl Channel {
         let mut secrets = secrets;
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
+    }
+
+    /// The name of a host in which no secret is. An address that `with` gives as a whole leads there, and is not one.
+    #[must_use]
+    pub fn host_without_secrets(&self, host: &str) -> String {
+        let tokens = self.with.iter().filter(|(_, value)| !value.contains("://") && value.len() >= SECRET_BYTES);
+        tokens.fold(host.to_owned(), |host, (_, token)| host.replace(token, "[redacted]"))
     }
 
     fn secret(&self, name: &str) -> Option<&str> {

@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use crate::error::nearest;
@@ -52,7 +50,6 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.remove_global("debug");
     environment.remove_global("range");
     super::text::add_filters(&mut environment);
-    environment.add_filter("base64", |text: &str| STANDARD.encode(text));
     environment
 });
 

@@ -3,18 +3,32 @@
 //! Lengths are in UTF-16 units, in which an emoji is two: a receiver counts characters or these, and what is short enough
 //! for the stricter count is so for both.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use minijinja::{Environment, Error, ErrorKind};
+use minijinja::{Environment, Error, ErrorKind, Value};
 
 /// Follows an `@` or a `<!`'s `<`, so that nobody's name comes behind it. It has no width.
 const NOBODY: char = '\u{200b}';
 
 pub(super) fn add_filters(environment: &mut Environment<'_>) {
-    environment.add_filter("cut", cut);
-    environment.add_filter("html", html);
-    environment.add_filter("markdown", markdown);
-    environment.add_filter("unmention", unmention);
-    environment.add_filter("later", later);
+    environment.add_filter("cut", |text: Value, most: usize| cut(&text_of(&text), most));
+    environment.add_filter("html", |text: Value, most: Option<usize>| html(&text_of(&text), most));
+    environment.add_filter("markdown", |text: Value, most: Option<usize>| markdown(&text_of(&text), most));
+    environment.add_filter("unmention", |text: Value| unmention(&text_of(&text)));
+    environment.add_filter("base64", |text: Value| STANDARD.encode(text_of(&text).as_bytes()));
+    environment.add_filter("later", |time: Value, seconds: i64| later(&text_of(&time), seconds));
+}
+
+/// What is not there is empty: an incident without a description is no reason to tell nobody.
+fn text_of(value: &Value) -> Cow<'_, str> {
+    match value.as_str() {
+        Some(text) => text.into(),
+        None if value.is_undefined() || value.is_none() => "".into(),
+        None => value.to_string().into(),
+    }
 }
 
 /// The filter `cut`: a text of at most that length, the last character of which says that there was more.
@@ -81,8 +95,11 @@ fn unmention(text: &str) -> String {
     text.replace('@', &format!("@{NOBODY}")).replace("<!", &format!("<{NOBODY}!"))
 }
 
-/// The filter `later`: a time, so many seconds later, or earlier if negative.
+/// The filter `later`: a time, so many seconds later, or earlier if negative. No time stays none.
 fn later(time: &str, seconds: i64) -> Result<String, Error> {
+    if time.is_empty() {
+        return Ok(String::new());
+    }
     let moved =
         time.parse::<Timestamp>().and_then(|time| time.checked_add(SignedDuration::from_secs(seconds)));
     let moved = moved.map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
@@ -175,6 +192,7 @@ mod tests {
     fn times_move() {
         assert_eq!(later("2026-11-23T08:00:00.123Z", 60).unwrap(), "2026-11-23T08:01:00.123Z");
         assert_eq!(later("2026-01-01T00:00:00.000Z", -60).unwrap(), "2025-12-31T23:59:00.000Z");
-        assert!(later("", 60).is_err() && later("2026-01-01T00:00:00Z", i64::MAX).is_err());
+        assert_eq!(later("", 60).unwrap(), "");
+        assert!(later("soon", 60).is_err() && later("2026-01-01T00:00:00Z", i64::MAX).is_err());
     }
 }

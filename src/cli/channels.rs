@@ -201,7 +201,7 @@ fn attempt(config: &Config, channel: &Channel, message: &Message, clock: &Clock)
     let draft = setup.draft(channel, message, clock.now_ms());
     let draft = draft.map_err(|error| Failure(format!("{error}; {}", hint_of(channel))))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(setup.tell(channel, message, clock));
+    let answer = runtime.block_on(setup.tell(channel, message, clock)).map_err(|untold| untold.to_string());
     Ok(Tried { draft, answer })
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use ureq::http::{Request, Response, header};
@@ -13,7 +14,7 @@ use ureq::{Agent, AsSendBody, Body, BodyReader, Proxy};
 use url::Url;
 
 use super::trouble::{Trouble, explain};
-use super::{Failure, given, load};
+use super::{Failure, given, load, text};
 use crate::config::{Config, is_local_url};
 use crate::outbound::http_client;
 use crate::registry::Scope;
@@ -64,6 +65,29 @@ pub fn read<T: DeserializeOwned>(json: &RawValue) -> Result<T, Trouble> {
     serde_json::from_str(json.get()).map_err(|error| {
         Trouble::Strange(format!("the answer is not one that this version of firebell knows: {error}"))
     })
+}
+
+/// A page of a list that is paged by numbers, or several put together.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct OffsetPage {
+    pub items: Vec<Box<RawValue>>,
+    pub total: u64,
+    pub has_more: bool,
+    pub next_offset: Option<u64>,
+}
+
+impl OffsetPage {
+    /// Its items, as what they are.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<Vec<T>, Trouble> {
+        self.items.iter().map(|item| read(item)).collect()
+    }
+
+    /// Says how many there are beside those that were shown, where there are more.
+    pub fn say_what_is_left(&self) {
+        if self.has_more {
+            text::complain(&format!("{} of {} shown; --limit shows more", self.items.len(), self.total));
+        }
+    }
 }
 
 /// Whether a URL leads to the server of a configuration: by its `listen`, its `public_url`, or from this machine.

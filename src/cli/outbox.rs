@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
-use super::client::{Client, Target, read};
+use super::client::{Client, OffsetPage, Target};
 use super::columns::Columns;
 use super::incidents::time;
 use super::{Outcome, text};
@@ -19,9 +18,9 @@ pub struct Outbox {
     /// Only by this channel
     #[arg(long)]
     channel: Option<String>,
-    /// Only what is in this state
+    /// Only what is in this state; may be repeated
     #[arg(long, value_enum)]
-    state: Option<State>,
+    state: Vec<State>,
     /// How many at most, up to 100
     #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
     limit: u8,
@@ -43,13 +42,6 @@ enum State {
     GivenUp,
     /// A reminder that nobody needed any more
     Moot,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Page {
-    items: Vec<Box<RawValue>>,
-    total: u64,
-    has_more: bool,
 }
 
 /// A notification, as far as people are shown it.
@@ -84,7 +76,7 @@ pub fn run(config: Option<&Path>, outbox: &Outbox) -> Outcome {
             query.append_pair(name, value);
         }
     }
-    if let Some(state) = outbox.state.and_then(|state| state.to_possible_value()) {
+    for state in outbox.state.iter().filter_map(ValueEnum::to_possible_value) {
         query.append_pair("state", state.get_name());
     }
     let data = client.get(&format!("/api/v1/notifications?{}", query.finish()))?;
@@ -92,18 +84,16 @@ pub fn run(config: Option<&Path>, outbox: &Outbox) -> Outcome {
         text::say(data.json());
         return Ok(());
     }
-    let page: Page = data.read()?;
+    let page: OffsetPage = data.read()?;
     if page.items.is_empty() {
         text::say("nobody was told anything, and nothing is owed");
         return Ok(());
     }
-    let notifications = page.items.iter().map(|item| read(item)).collect::<Result<Vec<Notification>, _>>()?;
+    let notifications = page.read::<Notification>()?;
     for line in COLUMNS.lines(notifications.iter().map(cells), text::width()) {
         text::say(&line);
     }
-    if page.has_more {
-        text::complain(&format!("{} of {} shown; --limit shows more", notifications.len(), page.total));
-    }
+    page.say_what_is_left();
     Ok(())
 }
 

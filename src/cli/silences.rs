@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, Data, Target, read};
+use super::client::{Client, Data, OffsetPage, Target};
 use super::columns::Columns;
 use super::incidents::time;
 use super::{Outcome, text};
@@ -17,9 +16,9 @@ use crate::registry::Scope;
 pub struct Silences {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Only those in this state; without it those that are not over come first
+    /// Only those in this state, which may be repeated; without it those that are not over come first
     #[arg(long, value_enum)]
-    state: Option<State>,
+    state: Vec<State>,
     /// How many at most, up to 100
     #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=100))]
     limit: u8,
@@ -83,13 +82,6 @@ enum State {
     Pending,
     /// Ended
     Over,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Page {
-    items: Vec<Box<RawValue>>,
-    total: u64,
-    has_more: bool,
 }
 
 /// A silence, as far as people are shown it.
@@ -158,26 +150,24 @@ fn body(new: &Add) -> Value {
 }
 
 fn list(client: &Client, silences: &Silences) -> Outcome {
-    let state = silences.state.and_then(|state| state.to_possible_value());
-    let state = state.map_or_else(String::new, |state| format!("&state={}", state.get_name()));
-    let data = client.get(&format!("/api/v1/silences?limit={}{state}", silences.limit))?;
+    let states = silences.state.iter().filter_map(ValueEnum::to_possible_value);
+    let states: String = states.map(|state| format!("&state={}", state.get_name())).collect();
+    let data = client.get(&format!("/api/v1/silences?limit={}{states}", silences.limit))?;
     if silences.json {
         text::say(data.json());
         return Ok(());
     }
-    let page: Page = data.read()?;
+    let page: OffsetPage = data.read()?;
     if page.items.is_empty() {
         text::say("there are no silences");
         return Ok(());
     }
-    let mut list = page.items.iter().map(|item| read(item)).collect::<Result<Vec<Silence>, _>>()?;
+    let mut list = page.read::<Silence>()?;
     list.sort_by_key(|silence| silence.state == "over");
     for line in COLUMNS.lines(list.iter().map(cells), text::width()) {
         text::say(&line);
     }
-    if page.has_more {
-        text::complain(&format!("{} of {} shown; --limit shows more", list.len(), page.total));
-    }
+    page.say_what_is_left();
     Ok(())
 }
 

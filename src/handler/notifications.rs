@@ -86,9 +86,9 @@ impl Handler {
         let parameters = Query::of(head);
         let mut errors = Vec::new();
         let (offset, limit) = list_query::read_page(&parameters, &mut errors);
-        let states = Standing::ALL.map(Standing::as_str);
+        let known = Standing::ALL.map(Standing::as_str);
         let standing = |name: &str| Standing::ALL.into_iter().find(|standing| standing.as_str() == name);
-        let standing = parameters.names("state", &states, standing, &mut errors).pop();
+        let standings = parameters.names("state", &known, standing, &mut errors);
         let incident = parameters.last("incident").and_then(|text| {
             let number = Number::parse(&text);
             if number.is_none() {
@@ -100,7 +100,7 @@ impl Handler {
             return Err(Error::fields(errors));
         }
         let channel = parameters.last("channel").map(|name| name.into_owned());
-        let query = NotificationQuery { incident, channel, standing, offset, limit };
+        let query = NotificationQuery { incident, channel, standings, offset, limit };
         let (notifications, total) = self.store.notifications(query).await?;
         let items = notifications.iter().map(NotificationView::from).collect();
         Answer::ok(&OffsetPageView::new(items, usize::try_from(total).unwrap_or(0), offset))

@@ -87,13 +87,13 @@ impl Handler {
         let parameters = Query::of(head);
         let mut errors = Vec::new();
         let (offset, limit) = list_query::read_page(&parameters, &mut errors);
-        let states = SilenceState::ALL.map(SilenceState::as_str);
+        let known = SilenceState::ALL.map(SilenceState::as_str);
         let state = |name: &str| SilenceState::ALL.into_iter().find(|state| state.as_str() == name);
-        let state = parameters.names("state", &states, state, &mut errors).pop();
+        let states = parameters.names("state", &known, state, &mut errors);
         if !errors.is_empty() {
             return Err(Error::fields(errors));
         }
-        let (silences, total) = self.store.silences(SilenceQuery { state, offset, limit }).await?;
+        let (silences, total) = self.store.silences(SilenceQuery { states, offset, limit }).await?;
         let now_ms = self.now_ms();
         let items = silences.iter().map(|silence| SilenceView::new(silence, now_ms)).collect();
         Answer::ok(&OffsetPageView::new(items, usize::try_from(total).unwrap_or(0), offset))

@@ -1,5 +1,6 @@
 //! What is needed to tell somebody something: the channels, what messages say, and the ways out.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::client::Client;
@@ -54,18 +55,23 @@ impl Setup {
     ///
     /// # Errors
     /// Why nothing was sent, or nobody answered; likewise.
-    pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, String> {
+    pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, Untold> {
+        let clean = |text: &str| channel.without_secrets(text);
         let verdict = match &channel.transport {
             Transport::Http(_) => self.request(channel, message, clock).await,
             Transport::Email(email) => self.mail(channel, email, message, clock.now_ms()).await,
         };
-        let verdict = verdict.map_err(|error| channel.without_secrets(&error))?;
-        Ok(Verdict { text: channel.without_secrets(&verdict.text), ..verdict })
+        match verdict {
+            Ok(verdict) => Ok(Verdict { text: clean(&verdict.text), ..verdict }),
+            Err(Untold::Unwritten(why)) => Err(Untold::Unwritten(clean(&why))),
+            Err(Untold::Unanswered(why)) => Err(Untold::Unanswered(clean(&why))),
+        }
     }
 
-    async fn request(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, String> {
-        let (request, rendered) = self.render(channel, message, clock.now_ms())?;
-        let mut reply = self.client.send(rendered).await?;
+    async fn request(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, Untold> {
+        let rendered = self.render(channel, message, clock.now_ms());
+        let (request, rendered) = rendered.map_err(Untold::Unwritten)?;
+        let mut reply = self.client.send(rendered).await.map_err(Untold::Unanswered)?;
         // Before anything is cut from it: half a secret is one too.
         reply.clean(|text| without_links(&channel.without_secrets(text)));
         Ok(request.judge(&reply.answered(clock.now_ms() / 1000)))
@@ -77,9 +83,9 @@ impl Setup {
         email: &Email,
         message: &Message,
         now_ms: i64,
-    ) -> Result<Verdict, String> {
+    ) -> Result<Verdict, Untold> {
         let letter = letter::write(email, &self.sender, &channel.name, message, now_ms);
-        let verdict = self.mailer.send(letter.map_err(not_sent)?).await;
+        let verdict = self.mailer.send(letter.map_err(|why| Untold::Unwritten(not_sent(why)))?).await;
         // Cut only then: half a secret is one too.
         let text = without_links(&channel.without_secrets(&verdict.text));
         Ok(Verdict { text: line(&text, MAIL_ANSWER), ..verdict })
@@ -116,7 +122,24 @@ impl Setup {
             }
         };
         let Draft { method, host, body } = draft.map_err(|error| channel.without_secrets(&error))?;
-        Ok(Draft { method, host, body: channel.without_secrets(&body) })
+        let (host, body) = (channel.host_without_secrets(&host), channel.without_secrets(&body));
+        Ok(Draft { method, host, body })
+    }
+}
+
+/// Why nobody was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// What was to be said could not be written; nothing was sent.
+    Unwritten(String),
+    /// Nobody has answered; whether it arrived is not known.
+    Unanswered(String),
+}
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Unwritten(why) | Self::Unanswered(why)) = self;
+        f.write_str(why)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The outbox for those who deliver it, and for those who look at it.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use tokio::sync::watch::Receiver;
 
@@ -16,8 +17,8 @@ pub struct NotificationQuery {
     pub incident: Option<Number>,
     /// Those of a channel.
     pub channel: Option<String>,
-    /// Those of which that has become.
-    pub standing: Option<Standing>,
+    /// Those of which one of these has become; none: anything.
+    pub standings: Vec<Standing>,
     /// How many to leave out from the beginning.
     pub offset: usize,
     /// How many at the most.
@@ -76,7 +77,7 @@ impl Store {
 
 fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<(Vec<Notification>, i64)> {
     let mut conditions = Vec::new();
-    let mut values: Vec<rusqlite::types::Value> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
     if let Some(number) = query.incident {
         conditions.push("incident = ?");
         values.push(number.to_row_id().into());
@@ -85,9 +86,12 @@ fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<
         conditions.push("channel.name = ?");
         values.push(channel.clone().into());
     }
-    if let Some(standing) = query.standing {
-        conditions.push("standing = ?");
-        values.push(standing.to_stored().into());
+    let wanted = Standing::ALL.into_iter().filter(|standing| query.standings.contains(standing));
+    let wanted: Vec<_> = wanted.map(|standing| Value::from(standing.to_stored())).collect();
+    let one_of = format!("standing IN ({})", vec!["?"; wanted.len()].join(", "));
+    if !wanted.is_empty() {
+        conditions.push(&one_of);
+        values.extend(wanted);
     }
     let conditions = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
     let from = format!("FROM outbox JOIN channel ON channel.id = outbox.channel WHERE {conditions}");
@@ -95,9 +99,10 @@ fn list(connection: &Connection, query: &NotificationQuery) -> rusqlite::Result<
     let total = connection.prepare_cached(&count)?.query_row(params_from_iter(&values), |row| row.get(0))?;
     let sql = format!(
         "SELECT outbox.id, message, channel.name, incident, reason, count, at, due_at, held, standing, attempts, tried_at,
-             try_at, answer, (SELECT first.at FROM outbox AS first WHERE first.id = outbox.message) {from} ORDER BY outbox.id DESC LIMIT {} OFFSET {}",
-        query.limit, query.offset
+             try_at, answer, (SELECT first.at FROM outbox AS first WHERE first.id = outbox.message) {from}
+         ORDER BY outbox.id DESC LIMIT ? OFFSET ?"
     );
+    values.extend([query.limit, query.offset].map(|number| Value::from(number as i64)));
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(&values), notification)?;
     Ok((rows.collect::<rusqlite::Result<_>>()?, total))

@@ -16,10 +16,10 @@ use crate::routing::{Silence, SilenceState, Silences};
 const OF_AN_INCIDENT: usize = 5;
 
 /// Which silences somebody wants to see.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SilenceQuery {
-    /// Those in this state; `None`: in any.
-    pub state: Option<SilenceState>,
+    /// Those in one of these states; none: in any.
+    pub states: Vec<SilenceState>,
     /// How many to leave out from the beginning.
     pub offset: usize,
     /// How many at the most.
@@ -66,7 +66,7 @@ impl Store {
     /// Because the store cannot be read now.
     pub async fn silences(&self, query: SilenceQuery) -> Result<(Vec<Silence>, i64), Error> {
         let now_ms = self.clock.now_ms();
-        self.read(move |connection| list(connection, query, now_ms)).await
+        self.read(move |connection| list(connection, &query, now_ms)).await
     }
 
     /// One silence, and the newest `most` of the incidents that it silenced.
@@ -120,12 +120,16 @@ impl Store {
     }
 }
 
-fn list(connection: &Connection, query: SilenceQuery, now_ms: i64) -> rusqlite::Result<(Vec<Silence>, i64)> {
-    let condition = match query.state {
-        None => "?1 = ?1",
-        Some(SilenceState::Active) => "ended_at IS NULL AND starts_at <= ?1 AND ends_at > ?1",
-        Some(SilenceState::Pending) => "ended_at IS NULL AND starts_at > ?1",
-        Some(SilenceState::Over) => "(ended_at IS NOT NULL OR ends_at <= ?1)",
+fn list(connection: &Connection, query: &SilenceQuery, now_ms: i64) -> rusqlite::Result<(Vec<Silence>, i64)> {
+    let is_in = |state: SilenceState| match state {
+        SilenceState::Active => "ended_at IS NULL AND starts_at <= ?1 AND ends_at > ?1",
+        SilenceState::Pending => "ended_at IS NULL AND starts_at > ?1",
+        SilenceState::Over => "(ended_at IS NOT NULL OR ends_at <= ?1)",
+    };
+    let wanted = SilenceState::ALL.into_iter().filter(|state| query.states.contains(state));
+    let condition = match wanted.map(is_in).collect::<Vec<_>>() {
+        any if any.is_empty() => "?1 = ?1".to_owned(),
+        some => some.join(" OR "),
     };
     let count = format!("SELECT count(*) FROM silence WHERE {condition}");
     let total = connection.prepare_cached(&count)?.query_row([now_ms], |row| row.get(0))?;

@@ -121,6 +121,18 @@ fn a_test_message_is_sent_and_the_answer_shown() {
 }
 
 #[test]
+fn a_secret_in_the_name_of_the_host_is_not_shown() {
+    let folder = Folder::new(&format!(
+        "{CONFIG}[[channels]]\nname = 'own'\nkind = 'custom'\nwith = {{ key = 'k3y-of-the-tests' }}\n\
+         [channels.request]\nmethod = 'POST'\nurl = 'http://{{{{ with.key }}}}.invalid/'\nbody = ''"
+    ));
+    let (code, stdout, stderr) = run(&folder, &["test", "own"]);
+    assert_eq!(code, Some(1));
+    assert!(stdout.starts_with("POST http://[redacted].invalid\n"), "{stdout}");
+    assert!(!format!("{stdout}{stderr}").contains("k3y"), "{stdout}{stderr}");
+}
+
+#[test]
 fn what_went_wrong_says_what_to_do_next() {
     // Nothing listens there any more.
     let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

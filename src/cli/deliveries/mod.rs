@@ -7,11 +7,11 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::client::{Client, Data, Target, read};
+use super::client::{Client, Data, OffsetPage, Target, read};
 use super::trouble::Trouble;
 use super::{Cli, Outcome, send, text};
 use crate::registry::Scope;
@@ -64,15 +64,6 @@ enum Action {
     },
 }
 
-/// A page of a list, or several put together.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct Page {
-    items: Vec<Box<RawValue>>,
-    total: u64,
-    has_more: bool,
-    next_offset: Option<u64>,
-}
-
 pub fn run(config: Option<&Path>, deliveries: &Deliveries) -> Outcome {
     let Deliveries { action, list, json, target } = deliveries;
     if action.is_some() && *list != List::default() {
@@ -112,14 +103,14 @@ fn path(integration: &str, rest: &str) -> String {
 }
 
 /// The last ones of an integration, or of all together.
-fn fetch(client: &Client, list: &List) -> Result<Page, Trouble> {
+fn fetch(client: &Client, list: &List) -> Result<OffsetPage, Trouble> {
     let limit = list.limit.unwrap_or(20);
     let refused = if list.refused { "&refused=1" } else { "" };
-    let of = |name: &str| client.get(&path(name, &format!("?limit={limit}{refused}")))?.read::<Page>();
+    let of = |name: &str| client.get(&path(name, &format!("?limit={limit}{refused}")))?.read::<OffsetPage>();
     if let Some(name) = &list.integration {
         return of(name);
     }
-    let mut all = Page::default();
+    let mut all = OffsetPage::default();
     for name in names(client)? {
         let page = of(&name)?;
         all.total += page.total;
@@ -141,7 +132,7 @@ fn names(client: &Client) -> Result<Vec<String>, Trouble> {
     let mut names = Vec::new();
     loop {
         let path = format!("/api/v1/integrations?limit=100&offset={}", names.len());
-        let page: Page = client.get(&path)?.read()?;
+        let page: OffsetPage = client.get(&path)?.read()?;
         for item in &page.items {
             names.push(read::<Named>(item)?.name);
         }
@@ -151,7 +142,7 @@ fn names(client: &Client) -> Result<Vec<String>, Trouble> {
     }
 }
 
-fn print(page: &Page, list: &List, json: bool) -> Outcome {
+fn print(page: &OffsetPage, list: &List, json: bool) -> Outcome {
     if json {
         text::say(&serde_json::to_string(page)?);
         return Ok(());
@@ -160,13 +151,11 @@ fn print(page: &Page, list: &List, json: bool) -> Outcome {
         text::say(if list.refused { "nothing was refused" } else { "nothing was delivered yet" });
         return Ok(());
     }
-    let deliveries = page.items.iter().map(|item| read(item)).collect::<Result<Vec<_>, _>>()?;
+    let deliveries = page.read()?;
     for line in table(&deliveries, text::width()) {
         text::say(&line);
     }
-    if page.has_more {
-        text::complain(&format!("{} of {} shown; --limit shows more", deliveries.len(), page.total));
-    }
+    page.say_what_is_left();
     Ok(())
 }
 

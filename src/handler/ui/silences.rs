@@ -216,7 +216,7 @@ impl Handler {
             (SilenceState::Pending, "To come", SHOWN),
             (SilenceState::Over, "Over", SHOWN_OVER),
         ] {
-            let query = SilenceQuery { state: Some(state), offset: 0, limit };
+            let query = SilenceQuery { states: vec![state], offset: 0, limit };
             let (silences, total) = self.store.silences(query).await?;
             let more = usize::try_from(total).unwrap_or(0).saturating_sub(silences.len());
             let rows: Vec<_> = silences.into_iter().map(|silence| SilenceRow::new(silence, now_ms)).collect();

@@ -104,8 +104,17 @@ pub struct Routing {
     pub routes: Vec<Route>,
 }
 
-/// When a route last told a channel, by their positions. Nothing of it outlives a restart: then one more is told at once.
-pub type Windows = HashMap<(usize, usize), i64>;
+/// The times in which others wait, since a route has just told a channel, by their positions. Nothing of it outlives a
+/// restart: then one more is told at once.
+pub type Windows = HashMap<(usize, usize), Window>;
+
+/// A time in which notifications wait, to be told together.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    ends_ms: i64,
+    /// Of what was told at once.
+    worst: Severity,
+}
 
 /// A notification that is to be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,8 +141,8 @@ impl Routing {
                     continue;
                 }
                 if route.on.contains(&reason) {
-                    let window = windows.entry((position, channel)).or_insert(i64::MIN);
-                    let (due_ms, held) = route.when(subject.severity, now_ms, window);
+                    let window = windows.entry((position, channel)).or_insert(Window::OVER);
+                    let (due_ms, held) = route.when(subject.severity, reason, now_ms, window);
                     due.push(Due { channel, reason, due_ms, held });
                 }
                 // What becomes worse may only now be something to remind of.
@@ -167,17 +176,27 @@ impl Routing {
     }
 }
 
+impl Window {
+    const OVER: Self = Self { ends_ms: i64::MIN, worst: Severity::Sev4 };
+}
+
 impl Route {
-    /// When a notification is due, and why it is not at once. `window` is the end of the time in which others wait.
-    fn when(&self, severity: Severity, now_ms: i64, window: &mut i64) -> (i64, Held) {
+    /// When a notification is due, and why it is not at once.
+    fn when(&self, severity: Severity, reason: Reason, now_ms: i64, window: &mut Window) -> (i64, Held) {
         if let Some(until) = self.quiet.as_ref().and_then(|quiet| quiet.until(severity, now_ms)) {
             return (until, Held::Quiet);
         }
         // A clock that went back must not hold them for longer than the window is.
-        if now_ms < *window && *window <= now_ms + self.digest_ms {
-            return (*window, Held::Digest);
+        let is_open = now_ms < window.ends_ms && window.ends_ms <= now_ms + self.digest_ms;
+        // Good news is none that others could be worse than.
+        let bad = if reason == Reason::Resolved { Window::OVER.worst } else { severity };
+        if is_open && bad >= window.worst {
+            return (window.ends_ms, Held::Digest);
         }
-        *window = now_ms + self.digest_ms;
+        window.worst = bad;
+        if !is_open {
+            window.ends_ms = now_ms + self.digest_ms;
+        }
         (now_ms, Held::No)
     }
 
@@ -286,16 +305,23 @@ mod tests {
             routes: vec![Route { digest_ms: 100, ..route(&[0], Matcher::default()) }],
         };
         let mut windows = Windows::new();
-        let mut at = |now| {
-            let due = routing.due(&subject(Severity::Sev1, "{}"), Reason::Created, now, &mut windows);
+        let mut told = |severity, reason, now| {
+            let due = routing.due(&subject(severity, "{}"), reason, now, &mut windows);
             (due[0].due_ms, due[0].held)
         };
+        let mut at = |now| told(Severity::Sev1, Reason::Created, now);
         assert_eq!(at(1000), (1000, Held::No));
         assert_eq!(at(1001), (1100, Held::Digest));
         assert_eq!(at(1099), (1100, Held::Digest));
         assert_eq!(at(1100), (1100, Held::No), "which opens the next window");
         assert_eq!(at(1150), (1200, Held::Digest));
         assert_eq!(at(10), (10, Held::No), "the clock went back");
+        assert_eq!(told(Severity::Sev0, Reason::Resolved, 20), (110, Held::Digest), "good news can wait");
+        assert_eq!(told(Severity::Sev0, Reason::Created, 20), (20, Held::No), "worse than what was told");
+        assert_eq!(told(Severity::Sev0, Reason::Created, 21), (110, Held::Digest));
+        assert_eq!(told(Severity::Sev0, Reason::Resolved, 110), (110, Held::No));
+        assert_eq!(told(Severity::Sev4, Reason::Created, 111), (210, Held::Digest));
+        assert_eq!(told(Severity::Sev3, Reason::Created, 111), (111, Held::No), "worse than good news");
     }
 
     #[test]

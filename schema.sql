@@ -213,7 +213,7 @@ CREATE TABLE outbox (
     answer   TEXT                            -- what came of that
 ) STRICT;
 
-CREATE INDEX outbox_owed ON outbox (channel, try_at) WHERE standing = 0;
+CREATE INDEX outbox_owed ON outbox (channel, message, try_at) WHERE standing = 0;
 CREATE INDEX outbox_done ON outbox (tried_at) WHERE standing <> 0;
 CREATE INDEX outbox_by_incident ON outbox (incident);
 CREATE INDEX outbox_by_silence ON outbox (silence, incident) WHERE silence IS NOT NULL;

@@ -11,6 +11,9 @@ use tokio::sync::watch;
 /// The longest sleep without a look at the system's clock, which may have been set meanwhile.
 const NAP: Duration = Duration::from_secs(15);
 
+/// A clock that goes back by less than this is only being corrected.
+const PUT_BACK_MS: i64 = 60_000;
+
 /// Where "now" comes from: the system, or a test that sets it by hand.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
@@ -46,21 +49,31 @@ impl Clock {
         }
     }
 
-    /// Resolves when it is `at_ms` or later.
+    /// Resolves when it is `at_ms` or later, or when the clock was put back.
     pub async fn reached(&self, at_ms: i64) {
+        let begun_ms = self.now_ms();
+        let is_over = |now_ms| now_ms >= at_ms || was_put_back(begun_ms, now_ms);
         match self {
             Self::System => loop {
-                let Some(left) = u64::try_from(at_ms - self.now_ms()).ok().filter(|left| *left > 0) else {
+                let now_ms = self.now_ms();
+                if is_over(now_ms) {
                     return;
-                };
+                }
+                let left = u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0);
                 tokio::time::sleep(Duration::from_millis(left).min(NAP)).await;
             },
             Self::Manual(now) => {
                 // This clock holds the sender, so that waiting ends only by the time.
-                now.subscribe().wait_for(|now| *now >= at_ms).await.ok();
+                now.subscribe().wait_for(|now| is_over(*now)).await.ok();
             }
         }
     }
+}
+
+/// Whether a clock that was at `before_ms` has been put back since then, if it is at `now_ms`.
+#[must_use]
+pub const fn was_put_back(before_ms: i64, now_ms: i64) -> bool {
+    now_ms <= before_ms.saturating_sub(PUT_BACK_MS)
 }
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-23T08:00:00.123Z`.

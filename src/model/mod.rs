@@ -25,10 +25,7 @@ pub use heartbeat::{BRIEF_SILENCE_MS, Beat, Heartbeat, HeartbeatState, Ping, Sig
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use link::{ActLink, LinkAction, LinkKey};
 pub use native::{NativeAlert, Services};
-pub use notification::{
-    Answer, Held, Message, MessageId, Notification, Owed, Owing, Part, Reason, Standing, TRIED_AT_ONCE,
-    choose,
-};
+pub use notification::{Answer, Held, Message, MessageId, Notification, Owing, Part, Reason, Standing};
 pub use number::Number;
 pub use overview::{Buckets, Loud, NoisyKey, Overview, Recorded, Tally, Took};
 pub use session::Session;

@@ -103,8 +103,11 @@ impl Resolver for Guarded {
         let found = self.resolver.resolve(uri, config, timeout)?;
         if self.refuse_private {
             let addresses = found.iter().map(std::net::SocketAddr::ip);
-            address::all_public(addresses)
-                .map_err(|message| std::io::Error::new(std::io::ErrorKind::PermissionDenied, message))?;
+            address::all_public(addresses).map_err(|message| {
+                let is_proxy = config.proxy().is_some_and(|proxy| Some(proxy.host()) == uri.host());
+                let whose = if is_proxy { "the proxy's address " } else { "" };
+                std::io::Error::new(std::io::ErrorKind::PermissionDenied, format!("{whose}{message}"))
+            })?;
         }
         Ok(found)
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 
-pub use setup::{Draft, Setup};
+pub use setup::{Draft, Setup, Untold};
 pub use wording::{Sender, sample};
 
 use crate::channel::{Channel, VerdictKind};
@@ -111,7 +111,10 @@ impl Notifier {
                 Err(error) => {
                     let cause = error.cause().map(tracing::field::display);
                     tracing::warn!(channel = name, %error, cause, "what is owed could not be read; it is tried again");
-                    tokio::time::sleep(STORE_WAIT).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(STORE_WAIT) => {}
+                        _ = setups.changed() => {}
+                    }
                     continue;
                 }
             };
@@ -141,7 +144,7 @@ impl Notifier {
         let answer = self.attempt(&setup, channel, &message).await;
         let told = match answer {
             Answer::Taken(_) => Told::Taken,
-            Answer::Later(..) => Told::Failed,
+            Answer::Later(..) | Answer::Unwritten(..) => Told::Failed,
             Answer::Never(_) => Told::GivenUp,
         };
         self.metrics.attempted(&channel.name, told);
@@ -165,15 +168,23 @@ impl Notifier {
             Ok(verdict) => match verdict.kind {
                 VerdictKind::Taken => Answer::Taken(verdict.text),
                 VerdictKind::Never => Answer::Never(verdict.text),
-                VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s),
+                VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s, Answer::Later),
             },
             // A template is to be mended, a network too; until then it is owed.
-            Err(error) => self.later(setup, message, error, None),
+            Err(Untold::Unwritten(why)) => self.later(setup, message, why, None, Answer::Unwritten),
+            Err(Untold::Unanswered(why)) => self.later(setup, message, why, None, Answer::Later),
         }
     }
 
     /// It is tried again, later each time, or was for long enough.
-    fn later(&self, setup: &Setup, message: &Message, text: String, asked_s: Option<i64>) -> Answer {
+    fn later(
+        &self,
+        setup: &Setup,
+        message: &Message,
+        text: String,
+        asked_s: Option<i64>,
+        again: fn(String, i64) -> Answer,
+    ) -> Answer {
         let now_ms = self.clock.now_ms();
         let last_ms = message.last_due_at.saturating_add(setup.limits.give_up_after_ms);
         let attempts = message.attempts + 1;
@@ -184,7 +195,7 @@ impl Notifier {
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
         let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
         let next_ms = now_ms.saturating_add(wait_ms);
-        Answer::Later(text, if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms })
+        again(text, if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms })
     }
 
     fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {
@@ -192,10 +203,12 @@ impl Notifier {
         match answer {
             Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "told"),
             // Once for a message: the outbox has the rest.
-            Answer::Later(answer, _) if attempts == 1 => {
+            Answer::Later(answer, _) | Answer::Unwritten(answer, _) if attempts == 1 => {
                 tracing::warn!(channel, id, answer, "not told; it is tried again");
             }
-            Answer::Later(answer, _) => tracing::debug!(channel, id, attempts, answer, "not told"),
+            Answer::Later(answer, _) | Answer::Unwritten(answer, _) => {
+                tracing::debug!(channel, id, attempts, answer, "not told")
+            }
             Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "given up"),
         }
     }

@@ -1,5 +1,7 @@
 //! People are told of what happens, by receivers that work and by those that do not.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::receiver::{Behaviour, OK, Receiver};
@@ -153,21 +155,94 @@ fn a_storm_is_one_message_and_a_digest() {
         server.alert(json!({ "title": format!("Node {index}"), "dedup_key": format!("{index}"), "severity": severity }));
     }
     assert_eq!(told(&receiver), pair("incident.created", "[SEV3] Node 0"));
+    assert_eq!(told(&receiver), pair("incident.created", "[SEV0] Node 7"), "which is worse than it");
     server.alert(json!({ "dedup_key": "3", "status": "resolved" }));
+    server.alert(json!({ "dedup_key": "7", "status": "resolved" }));
     server.advance(5 * MINUTE - SECOND);
     receiver.is_silent();
     server.advance(SECOND);
     let body = receiver.next().json();
     assert_eq!(body["type"], "incidents.summary");
     assert_eq!(body["data"]["count"], 29, "each of them once");
-    assert_eq!(body["data"]["title"], "29 incidents: 1 SEV0, 19 SEV3, 9 more");
+    assert_eq!(body["data"]["title"], "29 incidents: 20 SEV3, 9 more");
     assert_eq!(body["data"]["incidents"].as_array().unwrap().len(), 20);
-    assert_eq!(body["data"]["incidents"][0]["title"], "Node 7", "the worst first");
     let text = body["data"]["text"].as_str().unwrap();
-    assert!(text.starts_with("INC-2026-008 SEV0 Node 7\nINC-2026-002 SEV3 Node 1\n"), "{text}");
+    assert!(text.starts_with("INC-2026-002 SEV3 Node 1\nINC-2026-003 SEV3 Node 2\n"), "{text}");
     assert!(text.ends_with("\nand 9 more"), "{text}");
     server.alert(json!({ "title": "After it", "dedup_key": "after" }));
     assert_eq!(told(&receiver).1, "[SEV2] After it");
+}
+
+#[test]
+fn the_worst_comes_first_in_a_digest() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    for (title, severity) in [("First", "SEV1"), ("Small", "SEV4"), ("Large", "SEV1")] {
+        server.alert(json!({ "title": title, "severity": severity }));
+    }
+    assert_eq!(told(&receiver).1, "[SEV1] First");
+    server.advance(5 * MINUTE);
+    let body = receiver.next().json();
+    assert_eq!(body["data"]["text"], "INC-2026-003 SEV1 Large\nINC-2026-002 SEV4 Small");
+}
+
+#[test]
+fn reminders_take_no_room_of_what_has_just_happened() {
+    let receiver = Receiver::new();
+    let config = format!("{}unacknowledged_after = '15m'\n[notify]\nowed = 3\n", to(&receiver));
+    let server = Server::with(&config);
+    for index in 1..=5 {
+        server.alert(json!({ "title": format!("{index}") }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {index}"), "not merely counted");
+        wait_for(
+            &server,
+            &format!("incident = {} AND reason = 0 AND standing = 1", 20_260_000_000_000_i64 + index),
+        );
+    }
+    server.advance(15 * MINUTE);
+    assert_eq!(told(&receiver).1, "3 incidents not acknowledged: 3 SEV2", "there was room for three");
+}
+
+#[test]
+fn those_that_cannot_be_written_delay_no_other() {
+    let receiver = Receiver::new();
+    let config = format!(
+        "[[channels]]\nname = 'custom'\nkind = 'custom'\n[channels.request]\nmethod = 'POST'\nurl = '{}'\nbody = '{}'\n{}",
+        receiver.url(),
+        r#"{{ title|later(1) if "Poison" in title else title }}"#,
+        route("custom")
+    );
+    let server = Server::with(&config);
+    for index in 1..=10 {
+        server.alert(json!({ "title": format!("Poison {index}"), "dedup_key": format!("{index}") }));
+        wait_for(&server, &format!("id = {index} AND attempts = 1 AND message IS NULL"));
+    }
+    server.alert(json!({ "title": "Other" }));
+    assert_eq!(receiver.next().body, "[SEV2] Other");
+    let answer =
+        server.get("/api/v1/notifications?incident=INC-2026-001").data()["items"][0]["answer"].clone();
+    assert!(answer.as_str().unwrap().starts_with("not sent: "), "{answer}");
+    // Mended, each is told.
+    let head = format!("{}{}{}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    server.reload(&format!("{head}{}", config.replace("title|later(1)", "title")));
+    server.advance(10 * MINUTE);
+    let told: BTreeSet<_> = (1..=10).map(|_| receiver.next().body).collect();
+    assert_eq!(told, (1..=10).map(|index| format!("[SEV2] Poison {index}")).collect());
+}
+
+#[test]
+fn a_clock_that_ran_ahead_leaves_nothing_behind() {
+    let receiver = Receiver::with([Behaviour::Reset]);
+    let server = Server::with(&to(&receiver));
+    server.advance(30 * DAY);
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    wait_for_attempts(&server, 1);
+    server.advance(-30 * DAY);
+    wait_for(&server, &format!("id = 1 AND try_at < {NOW_MS} + {MINUTE}"));
+    receiver.is_silent();
+    server.advance(MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2] It");
 }
 
 #[test]
@@ -265,6 +340,47 @@ fn what_is_refused_for_good_is_given_up_at_once_and_what_fails_after_a_day() {
     }
     receiver.next();
     wait_for(&server, "id = 2 AND standing = 2 AND answer LIKE '503%; given up after 8 attempts'");
+}
+
+#[test]
+fn what_is_told_together_is_tried_for_as_long_as_the_last_of_it() {
+    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Reset, 16));
+    let server =
+        Server::with(&format!("{}[notify]\ngive_up_after = '1h'\nstale_after = '1s'\n", to(&receiver)));
+    let tried = |times: usize| {
+        for index in 1..=8 {
+            receiver.next();
+            wait_for(&server, &format!("(SELECT count(*) FROM outbox WHERE attempts = {times}) = {index}"));
+        }
+    };
+    for index in 1..=8 {
+        server.alert(json!({ "title": format!("{index}") }));
+        receiver.next();
+        wait_for(&server, &format!("id = {index} AND attempts = 1"));
+    }
+    server.alert(json!({ "title": "Early, and waits behind eight" }));
+    server.advance(50 * MINUTE);
+    tried(2);
+    server.alert(json!({ "title": "Late, and waits too" }));
+    receiver.then(std::iter::repeat_n(OK, 8).chain(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 9)));
+    for attempt in 0..8 {
+        server.advance(6 * MINUTE);
+        if attempt == 0 {
+            tried_before(&receiver);
+        }
+        assert_eq!(receiver.next().json()["data"]["count"], 2);
+        wait_for(&server, &format!("id = 10 AND attempts = {} AND standing = 0", attempt + 1));
+    }
+    server.advance(HOUR);
+    receiver.next();
+    wait_for(&server, "id = 9 AND standing = 2 AND answer LIKE '503%; given up after 9 attempts'");
+}
+
+/// The eight that stood in the way.
+fn tried_before(receiver: &Receiver) {
+    for _ in 1..=8 {
+        assert_eq!(receiver.next().json()["data"]["count"], 1);
+    }
 }
 
 #[test]
@@ -507,6 +623,10 @@ fn the_api_the_page_and_the_metrics_say_who_was_told_what() {
     assert_eq!((&told["total"], &told["items"][0]["answer"]), (&json!(1), &json!("200 OK")));
     assert_eq!(told["items"][0]["next_try_at"], Value::Null);
     assert_eq!(list("incident=INC-2026-002")["total"], 0);
+    assert_eq!(
+        (&list("state=owed")["total"], &list("state=owed&state=told")["total"]),
+        (&json!(0), &json!(1))
+    );
     for wrong in ["state=gone", "incident=1", "limit=0"] {
         assert_eq!(server.get(&format!("/api/v1/notifications?{wrong}")).status, 400, "{wrong}");
     }

@@ -79,6 +79,41 @@ fn kills_under_load_lose_no_notification_and_repeat_them_under_the_same_id() {
     server.terminate();
 }
 
+#[test]
+fn a_kill_while_the_receiver_thinks_repeats_the_message_under_its_id() {
+    let receiver = Receiver::with([Behaviour::Stall]);
+    let folder = Folder::new(&config(&receiver));
+    let server = folder.serve();
+    server.post(&alert("a"));
+    let first = receiver.next();
+    server.kill();
+    let server = folder.serve();
+    let again = receiver.next();
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+    assert_eq!(number(&again), number(&first));
+    server.wait_for("told");
+    assert_eq!(receiver.all().len(), 0);
+    server.terminate();
+}
+
+#[test]
+fn what_a_channel_owes_that_is_no_more_is_given_up_and_the_log_says_so() {
+    let receiver = Receiver::with([Behaviour::Answer(503, "", "")]);
+    let folder = Folder::new(&config(&receiver));
+    let server = folder.serve();
+    server.post(&alert("a"));
+    server.wait_for("not told; it is tried again");
+    server.terminate();
+    folder.write("config.toml", CONFIG);
+    let server = folder.serve();
+    let said = server.wait_for("given up");
+    assert!(said.contains("`firebell outbox --state given_up` lists them"), "{said}");
+    let given_up = server.get("/api/v1/notifications?state=given_up");
+    assert_eq!((&given_up["total"], &given_up["items"][0]["channel"]), (&json!(1), &json!("hook")));
+    assert_eq!(given_up["items"][0]["answer"], "the configuration has no such channel any more");
+    server.terminate();
+}
+
 /// Posts until the server is gone; the numbers of what it acknowledged.
 fn post(addr: std::net::SocketAddr, round: usize, client: usize) -> Vec<String> {
     let mut acknowledged = Vec::new();

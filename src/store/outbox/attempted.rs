@@ -1,0 +1,73 @@
+//! Writing down what came of a message.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+
+use super::super::job::Done;
+use super::super::read;
+use super::super::tx::{Failure, Tx};
+use super::owe::insert_tx;
+use super::{position_of, services_of, subject_of};
+use crate::model::{Answer, Number, Reason, Standing};
+
+/// A message was tried.
+#[derive(Debug)]
+pub struct Attempted {
+    /// The channel's name.
+    pub channel: String,
+    /// The message.
+    pub message: i64,
+    /// What came of it.
+    pub answer: Answer,
+}
+
+/// Writes down what came of an attempt. Where people were reminded, the next reminder is written with it.
+pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Failure> {
+    let Attempted { channel, message, answer } = attempted;
+    let Some(position) = position_of(tx, channel) else { return Ok(Done::Written) };
+    let row = tx.memory.outbox.channels[position].row;
+    let (standing, text, try_at) = match answer {
+        Answer::Taken(text) => (Standing::Told, text, None),
+        Answer::Later(text, at_ms) | Answer::Unwritten(text, at_ms) => (Standing::Owed, text, Some(*at_ms)),
+        Answer::Never(text) => (Standing::GivenUp, text, None),
+    };
+    // Also where this one was refused: the incident is open still.
+    let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
+    let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
+                   try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
+               WHERE channel = ?1 AND message = ?2 AND standing = 0";
+    // Nobody has seen it: it may go out with others, or by itself.
+    let is_unwritten = matches!(answer, Answer::Unwritten(..));
+    let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unwritten];
+    let changed = tx.connection.prepare_cached(sql)?.execute(values)? as i64;
+    let channel = &mut tx.memory.outbox.channels[position];
+    match try_at {
+        Some(at) => channel.looked_for_at = channel.looked_for_at.min(at),
+        None => {
+            let reminders = reminded.len() as i64;
+            channel.reminders -= reminders;
+            channel.owed -= changed - reminders;
+        }
+    }
+    for incident in reminded {
+        let Some(incident) = read::incident(tx.connection, Number::from_row_id(incident))? else { continue };
+        let services = services_of(&incident);
+        let routing = Arc::clone(&tx.memory.outbox.routing);
+        let next = routing.next_reminder(&subject_of(&incident, &services), position, tx.now_ms);
+        if let Some(due) = next {
+            insert_tx(tx, incident.number.to_row_id(), &due, None)?;
+        }
+    }
+    Ok(Done::Written)
+}
+
+/// The incidents that a message reminds of.
+fn reminded_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<i64>> {
+    let sql = "SELECT incident FROM outbox INDEXED BY outbox_owed
+               WHERE channel = ?1 AND message = ?2 AND standing = 0 AND reason = ?3 AND incident IS NOT NULL";
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let values = params![channel, message, Reason::Unacknowledged.to_stored()];
+    let rows = statement.query_map(values, |row| row.get(0))?;
+    rows.collect()
+}

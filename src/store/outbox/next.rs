@@ -1,0 +1,298 @@
+//! Which notifications go out next of all that a channel owes.
+//!
+//! A message that was taken once is told as it was, also when nobody knows what came of that. Else what is urgent comes
+//! first, one message for an incident, with what was still held of the same incident, since nobody is to hear of its end
+//! before its beginning. What was held, is stale or only reminds goes out in one message together, unless the receiver
+//! wants each incident by itself.
+//!
+//! All of it is asked of the index, so that a message costs the same however much is owed.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::model::{Held, Reason};
+
+/// Messages of one channel that were tried and are owed still, at a time. What comes later waits behind them, so that a
+/// channel that comes back after a day is not flooded with what was tried meanwhile; a single message that its receiver
+/// never takes delays nothing.
+const TRIED_AT_ONCE: usize = 8;
+
+/// What is due, was not tried, and waits for nothing of its incident that was. `?1` is the channel, `?2` now.
+const DUE: &str = "channel = ?1 AND standing = 0 AND message IS NULL AND try_at <= ?2
+    AND NOT EXISTS (SELECT 1 FROM outbox AS tried INDEXED BY outbox_by_incident
+                    WHERE tried.incident = one.incident AND tried.channel = ?1 AND tried.standing = 0
+                        AND tried.message IS NOT NULL AND tried.reason <> 4 AND tried.id < one.id)";
+
+const COLUMNS: &str = "id, message, incident, reason, held, attempts";
+
+/// A notification that is owed, as far as its message concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    pub id: i64,
+    pub message: Option<i64>,
+    /// The incident's row; `None`: it stands for several.
+    pub incident: Option<i64>,
+    pub reason: Reason,
+    pub held: Held,
+    pub attempts: i64,
+}
+
+/// Whose next message is looked for, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    pub connection: &'a Connection,
+    /// The channel's row.
+    pub channel: i64,
+    pub now_ms: i64,
+    /// How late may be what is told by itself.
+    pub stale_ms: i64,
+    /// Each incident is told by itself, however late.
+    pub one_by_one: bool,
+}
+
+/// What there is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// These go out in one message, now; in the order of their ids.
+    Message(Vec<Owed>),
+    /// Nothing is due, but at that time, if anything.
+    At(Option<i64>),
+    /// Nothing goes out before what was tried is tried again at that time, whatever happens until then.
+    Waits(i64),
+}
+
+impl Look<'_> {
+    pub fn next(&self) -> rusqlite::Result<Next> {
+        let tried = self.tried()?;
+        let first_tried = tried.iter().min_by_key(|(message, try_at)| (*try_at, *message));
+        match first_tried {
+            Some((message, try_at)) if *try_at <= self.now_ms => {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_owed
+                     WHERE channel = ?1 AND standing = 0 AND message = ?2 ORDER BY id"
+                );
+                return self.read(&sql, &[&self.channel, message]).map(Next::Message);
+            }
+            Some((_, try_at)) if tried.len() >= TRIED_AT_ONCE => return Ok(Next::Waits(*try_at)),
+            _ => {}
+        }
+        let chosen = match self.urgent()? {
+            Some((id, incident)) => self.with_earlier(id, incident)?,
+            None => self.all_due()?,
+        };
+        if !chosen.is_empty() {
+            return Ok(Next::Message(chosen));
+        }
+        let sql = "SELECT min(try_at) FROM outbox INDEXED BY outbox_owed
+                   WHERE channel = ?1 AND standing = 0 AND message IS NULL AND try_at > ?2";
+        let values = [self.channel, self.now_ms];
+        let later: Option<i64> = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+        Ok(Next::At(first_tried.map(|(_, try_at)| *try_at).into_iter().chain(later).min()))
+    }
+
+    /// All that is due and was not tried.
+    pub fn all_due(&self) -> rusqlite::Result<Vec<Owed>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM outbox AS one INDEXED BY outbox_owed WHERE {DUE} ORDER BY id");
+        self.read(&sql, &[&self.channel, &self.now_ms])
+    }
+
+    /// The messages that were tried, and when they are tried next: no more than [`TRIED_AT_ONCE`].
+    fn tried(&self) -> rusqlite::Result<Vec<(i64, i64)>> {
+        let sql = "SELECT message, try_at FROM outbox INDEXED BY outbox_owed
+                   WHERE channel = ?1 AND standing = 0 AND message > ?2 ORDER BY message, try_at LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut tried: Vec<(i64, i64)> = Vec::new();
+        loop {
+            let last = tried.last().map_or(0, |(message, _)| *message);
+            let next = statement.query_row([self.channel, last], |row| Ok((row.get(0)?, row.get(1)?)));
+            let Some(next) = next.optional()? else { return Ok(tried) };
+            tried.push(next);
+        }
+    }
+
+    /// The first that is told by itself: since it is urgent, or since it could not be written with others.
+    fn urgent(&self) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+        let sql = format!(
+            "SELECT id, incident FROM outbox AS one INDEXED BY outbox_owed
+             WHERE {DUE} AND (?4 OR attempts > 0
+                              OR held = 0 AND reason <> 4 AND incident IS NOT NULL AND due_at >= ?3)
+             ORDER BY try_at, id LIMIT 1"
+        );
+        let values = params![self.channel, self.now_ms, self.now_ms - self.stale_ms, self.one_by_one];
+        let urgent = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.connection.prepare_cached(&sql)?.query_row(values, urgent).optional()
+    }
+
+    /// That one, and what came before it of the same incident but for reminders.
+    fn with_earlier(&self, id: i64, incident: Option<i64>) -> rusqlite::Result<Vec<Owed>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_by_incident
+             WHERE incident = ?2 AND channel = ?1 AND standing = 0 AND message IS NULL AND id < ?3 AND reason <> 4
+             UNION ALL SELECT {COLUMNS} FROM outbox WHERE id = ?3 ORDER BY id"
+        );
+        self.read(&sql, &[&self.channel, &incident, &id])
+    }
+
+    fn read(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> rusqlite::Result<Vec<Owed>> {
+        let owed = |row: &Row<'_>| {
+            Ok(Owed {
+                id: row.get(0)?,
+                message: row.get(1)?,
+                incident: row.get(2)?,
+                reason: row.get(3)?,
+                held: row.get(4)?,
+                attempts: row.get(5)?,
+            })
+        };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(values, owed)?;
+        rows.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+    const STALE: i64 = 60_000;
+
+    /// A notification of an incident, due now.
+    struct Row {
+        incident: Option<i64>,
+        reason: Reason,
+        message: Option<i64>,
+        due_at: i64,
+        try_at: i64,
+        held: Held,
+        attempts: i64,
+    }
+
+    fn owed(incident: i64, reason: Reason) -> Row {
+        let (incident, due_at, try_at) = (Some(incident), NOW, NOW);
+        Row { incident, reason, message: None, due_at, try_at, held: Held::No, attempts: 0 }
+    }
+
+    fn tried(message: i64, next: i64, row: Row) -> Row {
+        Row { attempts: 1, message: Some(message), try_at: next, ..row }
+    }
+
+    fn held(until: i64, row: Row) -> Row {
+        Row { held: Held::Digest, due_at: until, try_at: until, ..row }
+    }
+
+    /// An outbox of one channel, with ids from 1 on.
+    struct Outbox(Connection);
+
+    impl Outbox {
+        fn of(rows: impl IntoIterator<Item = Row>) -> Self {
+            let connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(include_str!("../../../schema.sql")).unwrap();
+            // Neither incidents nor channels are looked at.
+            connection.pragma_update(None, "foreign_keys", false).unwrap();
+            for row in rows {
+                let sql = "INSERT INTO outbox (message, channel, incident, reason, at, due_at, held, attempts, try_at)
+                           VALUES (?1, 1, ?2, ?3, 0, ?4, ?5, ?6, ?7)";
+                let (reason, held) = (row.reason.to_stored(), row.held.to_stored());
+                let values =
+                    params![row.message, row.incident, reason, row.due_at, held, row.attempts, row.try_at];
+                connection.execute(sql, values).unwrap();
+            }
+            Self(connection)
+        }
+
+        fn look(&self, now_ms: i64) -> Look<'_> {
+            Look { connection: &self.0, channel: 1, now_ms, stale_ms: STALE, one_by_one: false }
+        }
+
+        #[track_caller]
+        fn next(&self, now_ms: i64) -> Vec<i64> {
+            ids(self.look(now_ms))
+        }
+    }
+
+    /// The ids of what goes out; none: nothing does.
+    #[track_caller]
+    fn ids(look: Look<'_>) -> Vec<i64> {
+        match look.next().unwrap() {
+            Next::Message(chosen) => chosen.iter().map(|one| one.id).collect(),
+            Next::At(_) | Next::Waits(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn urgent_ones_go_out_one_by_one_in_order() {
+        let rows = || [owed(1, Reason::Created), owed(2, Reason::Created), owed(1, Reason::Resolved)];
+        let outbox = Outbox::of(rows());
+        assert_eq!(outbox.next(NOW), [1]);
+        assert_eq!(outbox.look(NOW - 1).next().unwrap(), Next::At(Some(NOW)));
+        assert_eq!(Outbox::of([]).look(NOW).next().unwrap(), Next::At(None));
+    }
+
+    #[test]
+    fn what_was_held_goes_out_together_once_it_is_due() {
+        let outbox = Outbox::of([held(NOW, owed(1, Reason::Created)), held(NOW, owed(2, Reason::Created))]);
+        assert_eq!(outbox.next(NOW - 1), [0; 0]);
+        assert_eq!(outbox.next(NOW), [1, 2]);
+        let look = Look { one_by_one: true, ..outbox.look(NOW) };
+        assert_eq!(ids(look), [1], "the receiver keeps track of each");
+    }
+
+    #[test]
+    fn an_urgent_one_brings_along_what_is_held_of_its_incident_but_no_reminder() {
+        let outbox = Outbox::of([
+            held(NOW + 9, owed(1, Reason::Created)),
+            Row { try_at: NOW + 99, ..owed(1, Reason::Unacknowledged) },
+            held(NOW + 9, owed(2, Reason::Created)),
+            owed(1, Reason::Raised),
+        ]);
+        assert_eq!(outbox.next(NOW), [1, 4]);
+    }
+
+    #[test]
+    fn a_tried_one_holds_back_its_incident_only_and_is_tried_again_as_it_was() {
+        let outbox = Outbox::of([
+            tried(1, NOW + 5, owed(1, Reason::Created)),
+            owed(1, Reason::Resolved),
+            owed(2, Reason::Created),
+        ]);
+        assert_eq!(outbox.next(NOW), [3]);
+        assert_eq!(outbox.next(NOW + 5), [1]);
+        outbox.0.execute("DELETE FROM outbox WHERE id = 3", []).unwrap();
+        assert_eq!(outbox.look(NOW).next().unwrap(), Next::At(Some(NOW + 5)));
+        let pair =
+            Outbox::of([tried(1, NOW, owed(1, Reason::Created)), tried(1, NOW, owed(2, Reason::Created))]);
+        assert_eq!(pair.next(NOW), [1, 2], "both were in it");
+    }
+
+    #[test]
+    fn what_was_taken_when_the_process_ended_goes_out_as_it_was() {
+        let taken = |incident| Row { message: Some(2), ..owed(incident, Reason::Created) };
+        let outbox = Outbox::of([owed(1, Reason::Created), taken(2), owed(2, Reason::Resolved), taken(5)]);
+        assert_eq!(outbox.next(NOW + STALE + 1), [2, 4]);
+    }
+
+    #[test]
+    fn what_is_stale_goes_out_in_one_message_after_few_that_were_tried() {
+        let late = NOW + STALE + 1;
+        let rows = |tries| {
+            let tries = (1..=tries).map(|id| tried(id, late + id, owed(id, Reason::Created)));
+            tries.chain((100..600).map(|incident| owed(incident, Reason::Created)))
+        };
+        let look = |outbox: &Outbox| outbox.look(late).next().unwrap();
+        assert_eq!(look(&Outbox::of(rows(8))), Next::Waits(late + 1), "eight are enough");
+        assert_eq!(Outbox::of(rows(7)).next(late).len(), 500);
+        let more = Row { incident: None, ..owed(0, Reason::Created) };
+        assert_eq!(Outbox::of([more]).next(NOW), [1]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_by_itself() {
+        let unwritten = Row { attempts: 1, ..held(NOW, owed(1, Reason::Created)) };
+        let outbox =
+            Outbox::of([unwritten, held(NOW, owed(2, Reason::Created)), held(NOW, owed(3, Reason::Created))]);
+        assert_eq!(outbox.next(NOW), [1]);
+        outbox.0.execute("UPDATE outbox SET try_at = try_at + 9 WHERE id = 1", []).unwrap();
+        assert_eq!(outbox.next(NOW), [2, 3]);
+    }
+}

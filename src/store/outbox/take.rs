@@ -1,0 +1,181 @@
+//! Taking the message that is next for a channel.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Row, params};
+
+use super::super::job::Done;
+use super::super::read;
+use super::super::silence;
+use super::super::tx::{Failure, Tx};
+use super::next::{Look, Next, Owed};
+use super::{position_of, services_of, subject_of, watch_the_clock_tx};
+use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing};
+
+/// Incidents that a message tells of by name.
+const PARTS: usize = 20;
+
+/// Comments of silences that a message repeats.
+const COMMENTS: i64 = 3;
+
+/// The next message for a channel is wanted.
+#[derive(Debug)]
+pub struct Take {
+    /// The channel's name.
+    pub channel: String,
+    /// How late may be what is told by itself.
+    pub stale_ms: i64,
+    /// Each incident is told by itself, however late.
+    pub one_by_one: bool,
+}
+
+/// What a channel has to tell.
+#[derive(Debug)]
+pub enum Taken {
+    /// This, now.
+    Message(Box<Message>),
+    /// Nothing now; something at that time, if anything.
+    Nothing {
+        /// In milliseconds since the epoch.
+        next_ms: Option<i64>,
+    },
+}
+
+/// Takes the message that is next for a channel: what belongs to it is marked, so that it is the same message at every
+/// attempt, also after a crash. Reminders that nobody needs any more are struck off.
+pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
+    let nothing = |next_ms| Ok(Done::Taken(Taken::Nothing { next_ms }));
+    let Some(position) = position_of(tx, &take.channel) else { return nothing(None) };
+    watch_the_clock_tx(tx)?;
+    strike_off_moot_tx(tx, position)?;
+    let next = next_tx(tx, position, take)?;
+    let channel = &mut tx.memory.outbox.channels[position];
+    let row = channel.row;
+    let chosen = match next {
+        Next::Message(chosen) => chosen,
+        Next::At(next_ms) => {
+            channel.looked_for_at = next_ms.unwrap_or(i64::MAX);
+            return nothing(next_ms);
+        }
+        Next::Waits(next_ms) => {
+            // Nothing new is news.
+            channel.looked_for_at = i64::MIN;
+            return nothing(Some(next_ms));
+        }
+    };
+    // Those who tell look again when they are done with this.
+    channel.looked_for_at = i64::MIN;
+    if chosen.iter().any(|one| one.incident.is_none()) {
+        channel.overflow = None;
+    }
+    let Some(first) = chosen.first() else { return nothing(None) };
+    let id = first.message.unwrap_or(first.id);
+    for one in chosen.iter().filter(|one| one.message.is_none()) {
+        let sql = "UPDATE outbox SET message = ?2 WHERE id = ?1";
+        tx.connection.prepare_cached(sql)?.execute([one.id, id])?;
+    }
+    let message = message_tx(tx, row, id, &chosen)?;
+    Ok(Done::Taken(Taken::Message(Box::new(message))))
+}
+
+/// What is next, when all is held back of which nobody is to hear now.
+fn next_tx(tx: &Tx<'_>, position: usize, take: &Take) -> rusqlite::Result<Next> {
+    let Take { stale_ms, one_by_one, .. } = *take;
+    let channel = tx.memory.outbox.channels[position].row;
+    let look = Look { connection: tx.connection, channel, now_ms: tx.now_ms, stale_ms, one_by_one };
+    match look.next()? {
+        Next::Message(chosen) if hold_back_tx(tx, position, &chosen)? => {
+            // All that is due at once, so that this is not done for each of them.
+            hold_back_tx(tx, position, &look.all_due()?)?;
+            look.next()
+        }
+        next => Ok(next),
+    }
+}
+
+/// Holds back those of which nobody is to hear now: what an active silence is about, and what another one has just let go
+/// in a quiet time. Whether that was any. What was taken before goes out as it was.
+fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result<bool> {
+    let any_active = tx.memory.silences.any_active(tx.now_ms);
+    let doubtful = |one: &&Owed| one.message.is_none() && (any_active || one.held == Held::Silence);
+    let mut held_back = false;
+    for one in some.iter().filter(doubtful) {
+        let Some(row) = one.incident else { continue };
+        let Some(incident) = read::incident(tx.connection, Number::from_row_id(row))? else { continue };
+        let services = services_of(&incident);
+        let subject = subject_of(&incident, &services);
+        let (until, held, silence) = match silence::silenced_tx(tx, row, &subject)? {
+            Some(hold) => (hold.until, Held::Silence, Some(hold.silence)),
+            None if one.held == Held::Silence => {
+                match tx.memory.outbox.routing.quiet_until(&subject, position, tx.now_ms) {
+                    Some(until) => (until, Held::Quiet, None),
+                    None => continue,
+                }
+            }
+            None => continue,
+        };
+        let sql = "UPDATE outbox SET due_at = ?2, try_at = ?2, held = ?3, silence = coalesce(?4, silence)
+                   WHERE id = ?1";
+        tx.connection.prepare_cached(sql)?.execute(params![one.id, until, held.to_stored(), silence])?;
+        held_back = true;
+    }
+    Ok(held_back)
+}
+
+fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> {
+    let sql = "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1, tried_at = ?2
+               WHERE channel = ?3 AND standing = 0 AND message IS NULL AND try_at <= ?2 AND reason = ?4
+                   AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
+                                   AND (status >= 4 OR acknowledged_at IS NOT NULL))";
+    let channel = &mut tx.memory.outbox.channels[position];
+    let values =
+        params![Standing::Moot.to_stored(), tx.now_ms, channel.row, Reason::Unacknowledged.to_stored()];
+    channel.reminders -= tx.connection.prepare_cached(sql)?.execute(values)? as i64;
+    Ok(())
+}
+
+fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Message, Failure> {
+    // Of several reasons to tell of an incident, the last is the news.
+    let mut told: BTreeMap<i64, Reason> = BTreeMap::new();
+    for (incident, reason) in chosen.iter().filter_map(|one| Some((one.incident?, one.reason))) {
+        // Where there is other news of it, there is nothing to remind of.
+        if reason != Reason::Unacknowledged || !told.contains_key(&incident) {
+            told.insert(incident, reason);
+        }
+    }
+    // Its first notification is the one that it is called by.
+    let sql = "SELECT sum(count), max(CASE WHEN id = ?2 THEN at END), min(due_at), max(due_at)
+               FROM outbox INDEXED BY outbox_owed WHERE channel = ?1 AND standing = 0 AND message = ?2";
+    let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let (count, at, due_at, last_due_at) =
+        tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
+    let named = chosen.iter().filter(|one| one.incident.is_some()).count() as i64;
+    let incidents = told.len() + usize::try_from(count - named).unwrap_or_default();
+    let mut ranked = Vec::with_capacity(told.len());
+    for (incident, reason) in told {
+        let sql = "SELECT status >= 4, severity FROM incident WHERE id = ?1";
+        let rank = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, Severity>(1)?));
+        let rank = tx.connection.prepare_cached(sql)?.query_row([incident], rank)?;
+        ranked.push((rank, incident, reason));
+    }
+    ranked.sort_unstable_by_key(|(rank, incident, _)| (*rank, *incident));
+    let mut parts = Vec::new();
+    for (_, incident, reason) in ranked.into_iter().take(PARTS) {
+        let incident = read::incident(tx.connection, Number::from_row_id(incident))?;
+        parts.extend(incident.map(|incident| Part { incident, reason }));
+    }
+    let held = chosen.iter().map(|one| one.held).find(|held| *held != Held::No).unwrap_or(Held::No);
+    let attempts = chosen.iter().map(|one| one.attempts).max().unwrap_or(0);
+    let silences = comments_tx(tx, channel, id)?;
+    let id = MessageId { first: id, at };
+    Ok(Message { id, due_at, last_due_at, held, silences, attempts, parts, incidents })
+}
+
+/// Why a message was held back by people, in their words.
+fn comments_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT comment FROM silence WHERE id IN (SELECT silence FROM outbox INDEXED BY outbox_owed
+                   WHERE channel = ?1 AND message = ?2 AND standing = 0) ORDER BY id LIMIT ?3";
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let rows = statement.query_map([channel, message, COMMENTS], |row| row.get(0))?;
+    rows.collect()
+}

@@ -55,7 +55,11 @@ impl Outbound {
 /// that is verified by the system's roots, which an operator can add to: the library's default would be roots of its own.
 #[must_use]
 pub fn http_client(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    let cryptography = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(cryptography)
+        .build();
     ureq::Agent::config_builder()
         .timeout_global(Some(timeout))
         .tls_config(tls)

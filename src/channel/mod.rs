@@ -81,7 +81,8 @@ impl Channel {
     /// The name of a host in which no secret is. An address that `with` gives as a whole leads there, and is not one.
     #[must_use]
     pub fn host_without_secrets(&self, host: &str) -> String {
-        let tokens = self.with.iter().filter(|(_, value)| !value.contains("://") && value.len() >= SECRET_BYTES);
+        let tokens =
+            self.with.iter().filter(|(_, value)| !value.contains("://") && value.len() >= SECRET_BYTES);
         tokens.fold(host.to_owned(), |host, (_, token)| host.replace(token, "[redacted]"))
     }
 

@@ -102,7 +102,7 @@ fn a_dry_run_and_a_refusal_tell_nobody() {
     assert_eq!(server.post(json!({ "title": "" })).status, 400);
     server.alert(json!({ "title": "Real" }));
     assert_eq!(told(&receiver).1, "[SEV2] Real");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn routes_decide_who_is_told_of_what() {
     server.alert(json!({ "service_id": "web", "severity": "SEV1", "title": "Disk 3" }));
     assert_eq!((told(&all).1, told(&all).1), ("[SEV2] Disk 2".into(), "[SEV1] Disk 3".into()));
     for receiver in [&db, &all, &env] {
-        receiver.is_silent();
+        nothing_comes(&server, receiver);
     }
 }
 
@@ -159,7 +159,7 @@ fn a_storm_is_one_message_and_a_digest() {
     server.alert(json!({ "dedup_key": "3", "status": "resolved" }));
     server.alert(json!({ "dedup_key": "7", "status": "resolved" }));
     server.advance(5 * MINUTE - SECOND);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(SECOND);
     let body = receiver.next().json();
     assert_eq!(body["type"], "incidents.summary");
@@ -240,7 +240,7 @@ fn a_clock_that_ran_ahead_leaves_nothing_behind() {
     wait_for_attempts(&server, 1);
     server.advance(-30 * DAY);
     wait_for(&server, &format!("id = 1 AND try_at < {NOW_MS} + {MINUTE}"));
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(MINUTE);
     assert_eq!(told(&receiver).1, "[SEV2] It");
 }
@@ -251,20 +251,18 @@ fn what_a_channel_cannot_hold_is_counted() {
     let config = format!("{}[notify]\nowed = 5\n", to(&receiver).replace("digest = '0s'", "digest = '5m'"));
     let mut server = Server::with(&config);
     let full = format!("{}{}{}{config}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
-    for index in 0..20 {
+    server.alert(json!({ "title": "Node 0" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Node 0");
+    wait_for(&server, "id = 1 AND standing = 1");
+    for index in 1..20 {
         server.alert(json!({ "title": format!("Node {index}") }));
         if index == 12 {
             server.restart(&full);
         }
     }
-    assert_eq!(told(&receiver).1, "[SEV2] Node 0");
     server.advance(5 * MINUTE);
-    let mut counts = vec![receiver.next().json()["data"]["count"].as_u64().unwrap()];
-    if counts[0] == 1 {
-        // After the restart one was told at once.
-        counts.push(receiver.next().json()["data"]["count"].as_u64().unwrap());
-    }
-    assert_eq!(counts.iter().sum::<u64>(), 19, "{counts:?}");
+    assert_eq!(receiver.next().json()["data"]["count"], 19);
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -311,15 +309,24 @@ pub fn wait_for(server: &Server, condition: &str) {
     }
 }
 
+/// That nobody is told anything now. A message leaves before it is written what came of it: where nothing is due, nothing
+/// is on its way.
+#[track_caller]
+pub fn nothing_comes(server: &Server, receiver: &Receiver) {
+    let due = format!("standing = 0 AND try_at <= {}", server.now_ms());
+    wait_for(server, &format!("id > 0 AND NOT EXISTS (SELECT 1 FROM outbox WHERE {due})"));
+    receiver.is_silent();
+}
+
 #[test]
 fn retry_after_is_honoured() {
     let receiver = Receiver::with([Behaviour::Answer(429, "Retry-After: 3600\r\n", "slow down")]);
     let server = Server::with(&to(&receiver));
     server.alert(json!({ "title": "It" }));
     receiver.next();
-    wait_for_attempts(&server, 1);
+    wait_for(&server, &format!("id = 1 AND attempts = 1 AND try_at = {NOW_MS} + {HOUR}"));
     server.advance(HOUR - SECOND);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(SECOND);
     assert_eq!(told(&receiver).1, "[SEV2] It");
 }
@@ -350,7 +357,7 @@ fn what_is_told_together_is_tried_for_as_long_as_the_last_of_it() {
     let tried = |times: usize| {
         for index in 1..=8 {
             receiver.next();
-            wait_for(&server, &format!("(SELECT count(*) FROM outbox WHERE attempts = {times}) = {index}"));
+            wait_for(&server, &format!("(SELECT count(*) FROM outbox WHERE attempts = {times}) >= {index}"));
         }
     };
     for index in 1..=8 {
@@ -393,9 +400,8 @@ fn one_that_is_never_taken_delays_no_other_but_those_of_its_incident() {
     server.alert(json!({ "dedup_key": "p", "status": "resolved" }));
     server.alert(json!({ "title": "Other" }));
     assert_eq!(told(&receiver).1, "[SEV2] Other");
-    receiver.is_silent();
     server.advance(MINUTE);
-    assert_eq!(told(&receiver).0, "incident.created");
+    assert_eq!(told(&receiver).0, "incident.created", "nor was its end told before its beginning");
     assert_eq!(told(&receiver).0, "incident.resolved");
 }
 
@@ -426,7 +432,6 @@ fn after_a_long_outage_there_is_one_summary_that_says_how_late_it_is() {
             wait_for(&server, &format!("id = {} AND attempts = 1", index + 1));
         }
     }
-    receiver.is_silent();
     server.advance(3 * HOUR);
     let mut counts = Vec::new();
     while counts.iter().sum::<u64>() < 50 {
@@ -468,7 +473,7 @@ fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
     assert_eq!(told(&receiver).0, "incident.resolved");
     for round in 1..=3 {
         server.advance(15 * MINUTE - SECOND);
-        receiver.is_silent();
+        nothing_comes(&server, &receiver);
         server.advance(SECOND);
         assert_eq!(told(&receiver), pair("incident.unacknowledged", "[SEV2, not acknowledged] Open"));
         // At the full quarters of an hour from now on, with those of other incidents.
@@ -478,7 +483,7 @@ fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
     server.acknowledge("INC-2026-001");
     server.advance(HOUR);
     wait_for(&server, "standing = 3 AND incident = 20260000000001");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -503,10 +508,11 @@ fn there_is_one_reminder_of_an_incident_whatever_becomes_of_it() {
     }
     assert_eq!(owed(), 1);
     receiver.then([Behaviour::Answer(400, "", "no reminders, please")]);
-    for _ in 0..2 {
+    for round in 1..=2 {
         server.advance(15 * MINUTE);
         assert_eq!(told(&receiver).1, "[SEV0, not acknowledged] It", "also after it was refused once");
-        wait_for(&server, &format!("standing = 0 AND reason = 4 AND try_at > {NOW_MS} + {}", 15 * MINUTE));
+        let next = format!("try_at > {NOW_MS} + {}", round * 15 * MINUTE);
+        wait_for(&server, &format!("standing = 0 AND reason = 4 AND {next}"));
     }
 }
 
@@ -534,7 +540,7 @@ fn reminders_of_many_come_together() {
     }
     server.advance(8 * MINUTE);
     assert_eq!(told(&receiver), pair("incidents.summary", "3 incidents not acknowledged: 3 SEV2"));
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -552,7 +558,7 @@ fn quiet_hours_hold_all_but_what_breaks_through() {
     assert_eq!(told(&receiver).1, "[SEV0] Large");
     server.alert(json!({ "dedup_key": "o", "status": "resolved" }));
     server.advance(HOUR - SECOND);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(SECOND);
     assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents: 1 SEV2, 1 resolved"));
     server.alert(json!({ "title": "By day" }));
@@ -576,7 +582,7 @@ fn another_configuration_takes_over_what_is_owed() {
     first.then([OK]);
     server.alert(json!({ "title": "Told" }));
     assert_eq!(told(&first).1, "[SEV2] Told");
-    second.is_silent();
+    nothing_comes(&server, &second);
 }
 
 #[test]

@@ -131,6 +131,10 @@ impl Server {
     }
 
     /// Moves the clock, backwards if negative.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     pub fn advance(&self, by_ms: i64) {
         self.clock.advance_ms(by_ms);
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::http::Response;
-use crate::notify::wait_for;
+use crate::notify::{nothing_comes, wait_for};
 use crate::receiver::{Behaviour, Receiver, Request};
 use crate::server::{HEAD, HOUR, MINUTE, NOW, PROD, SECOND, SERVICES, Server};
 
@@ -88,7 +88,7 @@ fn each_condition_silences_what_meets_it_and_nothing_else() {
         let told = server.alert(told)["incident_number"].as_str().unwrap().to_owned();
         let number = |request: Request| request.json()["data"]["incidents"][0]["incident_number"].clone();
         assert_eq!(number(receiver.next()), told, "condition {at}");
-        receiver.is_silent();
+        nothing_comes(&server, &receiver);
         assert_eq!(server.show(&silenced)["silenced_until"], "2026-11-23T09:00:00.123Z", "condition {at}");
         assert_eq!(server.show(&told)["silenced_until"], Value::Null);
         end(&server, made["id"].as_i64().unwrap()).data();
@@ -106,7 +106,7 @@ fn each_condition_silences_what_meets_it_and_nothing_else() {
     silence(&server, json!({ "all": true }));
     server.alert(json!({ "title": "Anything" }));
     server.advance(HOUR - SECOND);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(SECOND);
     assert_eq!(title(&receiver), "[SEV2] Anything");
 }
@@ -141,7 +141,7 @@ fn from_then_on_until_then_and_one_summary_after_it() {
     server.advance(50 * MINUTE - SECOND);
     server.alert(json!({ "title": "Of another service", "service_id": "db" }));
     assert_eq!(title(&receiver), "[SEV2] Of another service", "and no reminder before it");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     // The clock has leapt over its time: it is held only once it was looked at.
     crate::notify::wait_for(&server, "incident = 20260000000001 AND reason = 4 AND held = 3");
     server.advance(SECOND);
@@ -156,7 +156,7 @@ fn from_then_on_until_then_and_one_summary_after_it() {
     assert_eq!(states(&server, "state=over"), [(1, "over".to_owned())]);
     server.alert(json!({ "title": "After it", "dedup_key": "after" }));
     assert_eq!(said(&receiver.next()).1, "[SEV2] After it");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn one_that_is_ended_early_tells_at_once_and_is_ended_once() {
         server.alert(json!({ "title": format!("Node {index}") }));
     }
     server.advance(10 * MINUTE);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     let ended = end(&server, 1).data();
     assert_eq!(
         (&ended["state"], &ended["ended_at"], &ended["ended_by"]),
@@ -259,13 +259,13 @@ fn what_is_held_moves_with_the_end() {
         patch(&server, 1, json!({ "ends_at": "2026-11-23T11:00:00.123Z", "comment": "It takes longer" }));
     assert_eq!(changed.data()["comment"], "It takes longer");
     server.advance(3 * HOUR - SECOND);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     assert_eq!(server.show("INC-2026-001")["silenced_until"], "2026-11-23T11:00:00.123Z");
     server.alert(json!({ "title": "Held too" }));
     patch(&server, 1, json!({ "ends_at": "2026-11-23T12:00:00.123Z" })).data();
     patch(&server, 1, json!({ "ends_at": "2026-11-23T11:30:00.123Z" })).data();
     server.advance(30 * MINUTE);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(SECOND);
     let (_, title, text) = said(&receiver.next());
     assert_eq!(title, "2 incidents: 2 SEV2");
@@ -289,7 +289,7 @@ fn where_several_overlap_the_last_one_holds() {
     server.advance(15 * MINUTE);
     server.alert(json!({ "title": "Of another", "service_id": "db" }));
     assert_eq!(title(&receiver), "[SEV2] Of another");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     wait_for(&server, "silence = 3");
     let held = server.get("/api/v1/notifications?incident=INC-2026-001").data()["items"][0].clone();
     assert_eq!((&held["held"], &held["due_at"]), (&json!("silence"), &json!("2026-11-23T08:35:00.123Z")));
@@ -309,7 +309,7 @@ fn what_was_owed_before_is_held_too_and_breaks_of_a_condition_are_told() {
     server.advance(5 * MINUTE);
     server.alert(json!({ "title": "The second" }));
     assert_eq!(title(&receiver), "[SEV2] The second");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(10 * MINUTE);
     server.alert(json!({ "title": "Waits", "dedup_key": "w", "severity": "SEV0" }));
     assert_eq!(title(&receiver), "[SEV0, raised] Waits", "the silence is not about that");
@@ -331,12 +331,12 @@ fn a_restart_in_the_middle_changes_nothing() {
     server.reload(&full);
     server.alert(json!({ "title": "Last" }));
     server.advance(30 * MINUTE);
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.stop();
     server.advance(HOUR);
     server.restart(&full);
     assert_eq!(title(&receiver), "3 incidents: 3 SEV2");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn quiet_hours_hold_what_a_silence_lets_go_in_them() {
     server.alert(json!({ "title": "Large", "severity": "SEV0" }));
     server.advance(HOUR);
     assert_eq!(title(&receiver), "[SEV0] Large");
-    receiver.is_silent();
+    nothing_comes(&server, &receiver);
     server.advance(HOUR - 1);
     let (_, title, text) = said(&receiver.next());
     assert_eq!(title, "[SEV2] Small");

@@ -1,10 +1,8 @@
 //! The real chain: Prometheus scrapes, evaluates and fires, Alertmanager groups, notifies and retries, Firebell has it.
 #![cfg(target_os = "linux")]
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +13,7 @@ use crate::audit::audit;
 use crate::full::limit;
 use crate::harness::{Folder, KEY, Server};
 use crate::http::Chunked;
+use crate::programs::Program;
 
 /// Of seconds that Prometheus and Alertmanager count in; only a hang takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,9 +23,9 @@ type Disks = Arc<[AtomicBool; 2]>;
 
 const DISKS: [&str; 2] = ["sda", "sdb"];
 
-/// Prometheus and Alertmanager. Dropped, they are killed.
+/// Prometheus and Alertmanager.
 struct Chain {
-    children: Vec<Child>,
+    _programs: [Program; 2],
     disks: Disks,
 }
 
@@ -35,9 +34,8 @@ impl Chain {
     fn start(folder: &Folder, firebell: SocketAddr) -> Self {
         let disks = Disks::default();
         let target = serve_metrics(Arc::clone(&disks));
-        let (alertmanager, prometheus) = (free_port(), free_port());
-        folder.write(
-            "alertmanager.yml",
+        let alertmanager = Program::alertmanager(
+            folder,
             &format!(
                 "route: {{ receiver: firebell, group_by: [alertname], group_wait: 100ms, group_interval: 1s, \
                  repeat_interval: 1s }}\nreceivers:\n  - name: firebell\n    webhook_configs:\n      - url: \
@@ -50,7 +48,8 @@ impl Chain {
                 "global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n\
                  rule_files: [rules.yml]\n\
                  scrape_configs: [{{ job_name: disks, static_configs: [{{ targets: ['{target}'] }}] }}]\n\
-                 alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['{alertmanager}'] }}] }}] }}\n"
+                 alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['{}'] }}] }}] }}\n",
+                alertmanager.addr()
             ),
         );
         folder.write(
@@ -60,46 +59,17 @@ impl Chain {
              full', description: 'Nothing can be written to it' }\n",
         );
         let path = |name: &str| folder.path(name).display().to_string();
-        let start = |program: &str, arguments: Vec<String>| {
-            let log = File::create(folder.path(&format!("{program}.log"))).unwrap();
-            let mut command = Command::new(program);
-            command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-            command.spawn().unwrap_or_else(|error| panic!("{program}: {error}; tests/run.sh installs it"))
-        };
-        let children = vec![
-            start(
-                "prometheus-alertmanager",
-                vec![
-                    format!("--config.file={}", path("alertmanager.yml")),
-                    format!("--storage.path={}", path("alertmanager")),
-                    format!("--web.listen-address={alertmanager}"),
-                    "--cluster.listen-address=".into(),
-                ],
-            ),
-            start(
-                "prometheus",
-                vec![
-                    format!("--config.file={}", path("prometheus.yml")),
-                    format!("--storage.tsdb.path={}", path("prometheus")),
-                    format!("--web.listen-address={prometheus}"),
-                    "--rules.alert.resend-delay=1s".into(),
-                ],
-            ),
+        let arguments = [
+            format!("--config.file={}", path("prometheus.yml")),
+            format!("--storage.tsdb.path={}", path("prometheus")),
+            "--rules.alert.resend-delay=1s".into(),
         ];
-        Self { children, disks }
+        let prometheus = Program::start(folder, "prometheus", &arguments);
+        Self { _programs: [alertmanager, prometheus], disks }
     }
 
     fn set_full(&self, disk: usize, full: bool) {
         self.disks[disk].store(full, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Chain {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            child.kill().ok();
-            child.wait().ok();
-        }
     }
 }
 

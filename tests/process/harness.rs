@@ -43,7 +43,17 @@ routing_keys = ["another-process-test-key-9876"]
 pub const COMPLETE: &str = r#"{"title":"Database connection pool exhaustion","service_id":"SER-00002","description":"Connection pool reached maximum capacity","severity":"SEV1","status":"new","source_url":"https://grafana.example.com/dashboard/db","dedup_key":"db-pool-prod-001","metadata":{"environment":"production","region":"us-east-1"}}"#;
 
 /// A busy machine is slow; only a hang takes longer than this.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A child that ends with the test.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
 
 /// The folder of a test: `config.toml`, the store, and whatever else it needs.
 pub struct Folder(TempDir);

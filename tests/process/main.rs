@@ -30,6 +30,7 @@ mod mail;
 mod moved;
 mod outbox;
 mod outgoing;
+mod programs;
 mod readme;
 #[path = "../support/receiver.rs"]
 #[allow(dead_code, reason = "shared with the other test binary")]

@@ -1,34 +1,21 @@
 //! Real receivers of notifications: the library of Standard Webhooks verifies them, Alertmanager keeps track of them.
 #![cfg(target_os = "linux")]
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Lines};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::harness::{CONFIG, Folder, Server, repository, told};
-
-/// Only a hang takes longer than this.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::harness::{CONFIG, Folder, Killed, PATIENCE, Server, repository, told};
+use crate::programs::Program;
 
 const SECRET: &str = "whsec_cHJvY2Vzcy10ZXN0LXNlY3JldC0wMTIzNDU2Nzg5";
 const WRONG: &str = "whsec_YW5vdGhlci1zZWNyZXQtb2YtdGhlLXRlc3RzLTAxMjM0";
 
-/// A child that ends with the test.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-fn channel(kind: &str, with: &str) -> String {
+fn configured(kind: &str, with: &str) -> String {
     format!(
         "{CONFIG}[[channels]]\nname = 'it'\nkind = '{kind}'\nwith = {{ {with} }}\n[[routes]]\nchannels = ['it']\ndigest = '0s'\n"
     )
@@ -38,7 +25,7 @@ fn channel(kind: &str, with: &str) -> String {
 struct Verifier {
     _child: Killed,
     port: String,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Verifier {
@@ -50,20 +37,22 @@ impl Verifier {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child =
             child.unwrap_or_else(|error| panic!("{}: {error}; tests/run.sh installs it", python.display()));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
         let child = Killed(child);
-        let port =
-            lines.next().expect("the receiver did not start; tests/run.sh installs what it needs").unwrap();
+        let (tell, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).all(|line| tell.send(line).is_ok()));
+        let port = lines.recv_timeout(PATIENCE);
+        let port = port.expect("the receiver did not start; tests/run.sh installs what it needs");
         Self { _child: child, port, lines }
     }
 
     fn with(&self, secret: &str) -> String {
-        channel("webhook", &format!("url = 'http://127.0.0.1:{}/'{secret}", self.port))
+        configured("webhook", &format!("url = 'http://127.0.0.1:{}/'{secret}", self.port))
     }
 
     /// Status, id and text of the next request.
-    fn next(&mut self) -> (String, String, String) {
-        let line = self.lines.next().unwrap().unwrap();
+    fn next(&self) -> (String, String, String) {
+        let line = self.lines.recv_timeout(PATIENCE).unwrap();
         let [status, id, text] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         (status.into(), id.into(), text.into())
     }
@@ -77,7 +66,7 @@ fn post(server: &Server, alert: Value) {
 
 #[test]
 fn the_library_of_standard_webhooks_verifies_what_is_told() {
-    let mut verifier = Verifier::start();
+    let verifier = Verifier::start();
     let folder = Folder::new(&verifier.with(&format!(", secret = '{SECRET}'")));
     let server = folder.serve();
     post(&server, json!({ "severity": "SEV1" }));
@@ -96,7 +85,7 @@ fn the_library_of_standard_webhooks_verifies_what_is_told() {
 
 #[test]
 fn it_refuses_another_secret_and_what_is_not_signed() {
-    let mut verifier = Verifier::start();
+    let verifier = Verifier::start();
     for (secret, reason) in [
         (format!(", secret = '{WRONG}'"), "No matching signature found"),
         (String::new(), "Missing required headers"),
@@ -118,38 +107,16 @@ fn it_refuses_another_secret_and_what_is_not_signed() {
 
 /// Debian's Alertmanager, by itself.
 struct Alertmanager {
-    _child: Killed,
+    _program: Program,
     addr: SocketAddr,
 }
 
 impl Alertmanager {
     fn start(folder: &Folder) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        folder.write("alertmanager.yml", "route: { receiver: none }\nreceivers: [{ name: none }]\n");
-        let log = File::create(folder.path("alertmanager.log")).unwrap();
-        let mut command = Command::new("prometheus-alertmanager");
-        command
-            .arg(format!("--config.file={}", folder.path("alertmanager.yml").display()))
-            .arg(format!("--storage.path={}", folder.path("alertmanager").display()))
-            .arg(format!("--web.listen-address={addr}"))
-            .arg("--cluster.listen-address=")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        let child = command.spawn();
-        let child = child
-            .unwrap_or_else(|error| panic!("prometheus-alertmanager: {error}; tests/run.sh installs it"));
-        let this = Self { _child: Killed(child), addr };
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(addr).is_err() {
-            assert!(
-                Instant::now() < until,
-                "{}",
-                std::fs::read_to_string(folder.path("alertmanager.log")).unwrap()
-            );
-            std::thread::yield_now();
-        }
-        this
+        let config = "route: { receiver: none }\nreceivers: [{ name: none }]\n";
+        let program = Program::alertmanager(folder, config);
+        let addr = program.addr();
+        Self { _program: program, addr }
     }
 
     /// What it has not seen the end of.
@@ -169,7 +136,7 @@ fn alertmanager_has_an_alert_as_long_as_an_incident_is_open() {
     let folder = Folder::new("");
     let alertmanager = Alertmanager::start(&folder);
     let url = format!("http://{}", alertmanager.addr);
-    folder.write("config.toml", &channel("alertmanager", &format!("url = '{url}', labels = 'env'")));
+    folder.write("config.toml", &configured("alertmanager", &format!("url = '{url}', labels = 'env'")));
     let (code, stdout, stderr) = told(&folder.run(&["channels", "test", "it"]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     assert_eq!(alertmanager.alerts(), Vec::<Value>::new(), "the test has ended what it began");

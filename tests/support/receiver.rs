@@ -103,7 +103,7 @@ impl Receiver {
         self.requests.try_iter().collect()
     }
 
-    /// That nothing has come. What is sent after a message of another channel must have come by then.
+    /// That nothing has come by now.
     #[track_caller]
     pub fn is_silent(&self) {
         let came = self.requests.try_recv();
@@ -132,24 +132,21 @@ fn serve(stream: TcpStream, script: &Mutex<Vec<Behaviour>>, tell: &Sender<Reques
     reader.read_exact(&mut body).unwrap();
     request.body = String::from_utf8(body).unwrap();
     let behaviour = script.lock().unwrap().pop().unwrap_or(OK);
+    // Before it is answered: whoever sees that the sender has its answer finds the request here.
+    tell.send(request).ok();
     let mut stream = reader.into_inner();
     match behaviour {
         Behaviour::Answer(status, headers, body) => {
             let length = body.len();
             let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
             stream.write_all(answer.as_bytes()).ok();
-            tell.send(request).ok();
             return;
         }
-        Behaviour::Reset => {
-            tell.send(request).ok();
-            return;
-        }
+        Behaviour::Reset => return,
         Behaviour::Babble => _ = stream.write_all(b"220 mail.example.org ESMTP\r\n"),
         Behaviour::HalfAnAnswer => _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le"),
         Behaviour::Stall => {}
     }
-    tell.send(request).ok();
     // Until the sender has gone.
     stream.read_to_end(&mut Vec::new()).ok();
 }

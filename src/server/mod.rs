@@ -114,19 +114,20 @@ impl Server {
     async fn serve_connection(self: Arc<Self>, stream: TcpStream, mut phase: watch::Receiver<Phase>) {
         // Answers are small and whole: waiting to fill a packet would only delay them.
         stream.set_nodelay(true).ok();
-        let watched = phase.clone();
+        let phase_now = phase.clone();
         let Limits { header_timeout, write_timeout, .. } = self.limits;
         let stream = Arc::new(stream);
         let socket = Socket::new(Arc::clone(&stream), write_timeout);
-        let (streams, mut streaming) = watch::channel(false);
-        let streams = Arc::new(streams);
+        let (is_streaming, streaming) = watch::channel(false);
+        let is_streaming = Arc::new(is_streaming);
         let service = service_fn(move |request| {
-            let (server, streams) = (Arc::clone(&self), Arc::clone(&streams));
-            let last = *watched.borrow() > Phase::Serving;
+            let (server, is_streaming) = (Arc::clone(&self), Arc::clone(&is_streaming));
+            let last = *phase_now.borrow() > Phase::Serving;
+            // A stream that was before this request is over.
+            set(&is_streaming, false);
             async move {
                 let response = server.answer(request, last).await;
-                let endless = response.body().is_endless();
-                streams.send_if_modified(|streams| std::mem::replace(streams, endless) != endless);
+                set(&is_streaming, response.body().is_endless());
                 Ok::<_, Infallible>(response)
             }
         });
@@ -143,22 +144,13 @@ impl Server {
             // An error means that the server is gone, which is as good a reason.
             phase.wait_for(|phase| *phase == Phase::Closing).await.ok();
         };
-        let mut watched = streaming.clone();
-        // Who watches and says that it sends no more watches no more: its place is free at once.
-        let gone = async {
-            // An error means that there will be no stream.
-            if watched.wait_for(|streaming| *streaming).await.is_err() {
-                std::future::pending().await
-            }
-            socket::hung_up(&stream).await;
-        };
         let result = tokio::select! {
             result = connection.as_mut() => result,
-            () = gone => Ok(()),
+            () = watcher_gone(streaming.clone(), &stream) => Ok(()),
             () = closing => {
                 connection.as_mut().graceful_shutdown();
                 // Its end has been sent; a client that does not read it is not waited for.
-                if *streaming.borrow_and_update() {
+                if *streaming.borrow() {
                     tokio::time::timeout(DRAIN, connection).await.unwrap_or(Ok(()))
                 } else {
                     connection.await
@@ -237,6 +229,22 @@ impl Server {
             }
         }
     }
+}
+
+fn set(state: &watch::Sender<bool>, now: bool) {
+    state.send_if_modified(|state| std::mem::replace(state, now) != now);
+}
+
+/// Resolves once who watches by a stream says that it sends no more: it watches no more, and its place is free at once.
+async fn watcher_gone(mut streaming: watch::Receiver<bool>, stream: &TcpStream) {
+    // An error means that there will be no stream.
+    while streaming.wait_for(|streaming| *streaming).await.is_ok() {
+        tokio::select! {
+            () = socket::hung_up(stream) => if *streaming.borrow() { return },
+            _ = streaming.changed() => {}
+        }
+    }
+    std::future::pending().await
 }
 
 fn respond(reply: Reply, request_id: &str, last: bool) -> Response<Outgoing> {

@@ -1,8 +1,10 @@
 //! Streams of events that were left and are taken up again: after a client's return, a restart, another reload.
 
+use std::net::Shutdown;
+
 use serde_json::json;
 
-use crate::server::{HEAD, PROD, SERVICES, Server};
+use crate::server::{HEAD, PROD, SERVICES, Server, WEBHOOK};
 use crate::stream::{Event, STREAM, Watcher, at_once};
 
 #[test]
@@ -152,6 +154,28 @@ fn a_reload_of_other_tokens_ends_it_and_who_still_may_resumes() {
     }
     assert_eq!(open("leaves", watchers[1].id).err().unwrap().code(), "unauthenticated");
     assert_eq!(open("stays", watchers[0].id).unwrap().short(1), ["created 2"]);
+}
+
+#[test]
+fn after_its_end_the_connection_answers_who_sends_no_more() {
+    let token = |name: &str| {
+        format!("[[tokens]]\nname = 'it'\ntoken = 'HUSH-{name}-token-1'\nscopes = ['incidents:read']\n")
+    };
+    let server = Server::with(&token("one"));
+    for round in 1..=5 {
+        let names = if round % 2 == 1 { ["one", "other"] } else { ["other", "one"] };
+        let authorization = format!("Bearer HUSH-{}-token-1", names[0]);
+        let mut watcher = Watcher::try_open(&server, STREAM, &[("Authorization", &authorization)]).unwrap();
+        server.reload(&format!("{HEAD}{SERVICES}{PROD}{}", token(names[1])));
+        assert_eq!(watcher.block(), None);
+        let mut connection = watcher.lines.into_inner().into_connection();
+        let body = crate::server::alert(json!({})).to_string();
+        let head =
+            format!("POST {WEBHOOK} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        connection.write(format!("{head}{body}").as_bytes()).unwrap();
+        connection.socket().shutdown(Shutdown::Write).unwrap();
+        assert_eq!(connection.read(false).unwrap().status, 201, "round {round}");
+    }
 }
 
 #[test]

@@ -315,6 +315,13 @@ impl Chunked {
     }
 }
 
+impl Chunked {
+    /// What it came on.
+    pub fn into_connection(self) -> Connection {
+        self.connection
+    }
+}
+
 impl Read for Chunked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 && !self.ended {
@@ -322,6 +329,9 @@ impl Read for Chunked {
             read_line(&mut self.connection.stream, &mut line)?;
             self.left = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
             self.ended = self.left == 0;
+            if self.ended {
+                read_line(&mut self.connection.stream, &mut String::new())?;
+            }
         }
         if self.ended {
             return Ok(0);

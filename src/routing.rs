@@ -10,6 +10,9 @@ use crate::model::{Held, Reason, Severity, Wanted};
 pub use quiet::Quiet;
 pub use silence::{About, Silence, SilenceState, Silences};
 
+/// How far apart the times are, at the most, at which reminders come together.
+const LONGEST_STEP_MS: i64 = 3_600_000;
+
 /// An incident, as far as routes look at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -154,6 +157,32 @@ impl Routing {
         due
     }
 
+    /// The same of the end of an incident for a channel that was told that it began, where no route leads there any more:
+    /// it became less severe, or another service's. By the first route to that channel that tells of ends.
+    #[must_use]
+    pub fn due_end(
+        &self,
+        subject: &Subject<'_>,
+        channel: usize,
+        now_ms: i64,
+        windows: &mut Windows,
+    ) -> Option<Due> {
+        if self.asked(subject).any(|(_, route)| route.channels.contains(&channel)) {
+            return None;
+        }
+        let tells = |route: &Route| route.channels.contains(&channel) && route.on.contains(&Reason::Resolved);
+        let (position, route) = self.routes.iter().enumerate().find(|(_, route)| tells(route))?;
+        let window = windows.entry((position, channel)).or_insert(Window::OVER);
+        let (due_ms, held) = route.when(subject.severity, Reason::Resolved, now_ms, window);
+        Some(Due { channel, reason: Reason::Resolved, due_ms, held })
+    }
+
+    /// Whether any route has a quiet time.
+    #[must_use]
+    pub fn has_quiet(&self) -> bool {
+        self.routes.iter().any(|route| route.quiet.is_some())
+    }
+
     /// The routes that an incident goes by, with their positions.
     fn asked<'a>(&'a self, subject: &'a Subject<'a>) -> impl Iterator<Item = (usize, &'a Route)> {
         let mut decided = false;
@@ -200,20 +229,21 @@ impl Route {
         (now_ms, Held::No)
     }
 
-    /// Those of one window are due together.
+    /// Those of a storm are due together: up to a tenth of the interval later, and no later than a digest may be.
     fn first_reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
-        let due_ms = now_ms + self.unacknowledged_after_ms?;
-        let window_ms = self.digest_ms.max(1);
-        let past_ms = due_ms.rem_euclid(window_ms);
-        let due_ms = if past_ms == 0 { due_ms } else { due_ms + window_ms - past_ms };
-        Some(self.reminder(channel, severity, due_ms))
+        let after_ms = self.unacknowledged_after_ms?;
+        let step_ms = self.digest_ms.min(after_ms / 10).max(1);
+        let last_ms = now_ms + after_ms + step_ms - 1;
+        Some(self.reminder(channel, severity, last_ms - last_ms.rem_euclid(step_ms)))
     }
 
-    /// Later ones come together, whenever their incidents began: at the multiple of the interval that is nearest.
+    /// Later ones come together, whenever their incidents began: at the nearest multiple of half the interval, or of an
+    /// hour where that is less.
     fn next_reminder(&self, channel: usize, severity: Severity, now_ms: i64) -> Option<Due> {
         let after_ms = self.unacknowledged_after_ms?;
-        let nearest_ms = now_ms + after_ms + after_ms / 2;
-        Some(self.reminder(channel, severity, nearest_ms - nearest_ms.rem_euclid(after_ms)))
+        let step_ms = (after_ms / 2).min(LONGEST_STEP_MS);
+        let nearest_ms = now_ms + after_ms + step_ms / 2;
+        Some(self.reminder(channel, severity, nearest_ms - nearest_ms.rem_euclid(step_ms)))
     }
 
     fn reminder(&self, channel: usize, severity: Severity, due_ms: i64) -> Due {
@@ -325,6 +355,24 @@ mod tests {
     }
 
     #[test]
+    fn who_was_told_of_a_beginning_by_a_route_that_leads_there_no_more_is_told_of_the_end() {
+        let only_sev0 = Matcher { severities: vec![Severity::Sev0], ..Matcher::default() };
+        let created_only = Route { on: vec![Reason::Created], ..route(&[2], Matcher::default()) };
+        let routing = Routing {
+            channels: vec!["a".into(), "b".into(), "c".into()],
+            routes: vec![route(&[0], only_sev0), route(&[1], Matcher::default()), created_only],
+        };
+        let end = |severity, channel| {
+            let due = routing.due_end(&subject(severity, "{}"), channel, 5, &mut Windows::new());
+            due.map(|due| (due.channel, due.reason, due.due_ms))
+        };
+        assert_eq!(end(Severity::Sev3, 0), Some((0, Reason::Resolved, 5)));
+        assert_eq!(end(Severity::Sev0, 1), Some((1, Reason::Resolved, 5)));
+        assert_eq!((end(Severity::Sev0, 0), end(Severity::Sev3, 1)), (None, None), "their routes decide");
+        assert_eq!(end(Severity::Sev3, 2), None, "it wants to know of no end");
+    }
+
+    #[test]
     fn who_wants_it_is_reminded_of_what_began() {
         let reminding = Route { unacknowledged_after_ms: Some(50), ..route(&[0], Matcher::default()) };
         let routing = Routing { channels: vec!["a".into()], routes: vec![reminding] };
@@ -336,13 +384,16 @@ mod tests {
         let mut digesting = routing.clone();
         digesting.routes[0].digest_ms = 40;
         let windows = &mut Windows::new();
-        let due = digesting.due(&subject(Severity::Sev1, "{}"), Reason::Created, 10, windows);
-        assert_eq!(due[1].due_ms, 80, "with the others of its window");
+        let due = digesting.due(&subject(Severity::Sev1, "{}"), Reason::Created, 8, windows);
+        assert_eq!(due[1].due_ms, 60, "with the others of a storm, a tenth later at most");
         let next = |channel, now| {
             let due = routing.next_reminder(&subject(Severity::Sev1, "{}"), channel, now);
             due.map(|due| due.due_ms)
         };
-        assert_eq!([60, 74, 76, 100].map(|now| next(0, now)), [100, 100, 150, 150].map(Some));
+        assert_eq!(
+            [60, 62, 63, 74, 87, 88].map(|now| next(0, now)),
+            [100, 100, 125, 125, 125, 150].map(Some)
+        );
         assert_eq!(next(1, 60), None);
     }
 }

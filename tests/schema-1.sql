@@ -194,6 +194,7 @@ CREATE INDEX silenced_by_silence ON silenced (silence);
 CREATE TABLE outbox (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out again: receivers know messages by it
     message  INTEGER,                        -- the first of those that go out together; NULL: none was tried
+    alone    INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),
     channel  INTEGER NOT NULL REFERENCES channel (id),
     incident INTEGER REFERENCES incident (id) ON DELETE CASCADE,
                                              -- NULL: it stands for `count` without room

@@ -231,8 +231,15 @@ pub struct Part {
 pub enum Answer {
     /// The receiver took it; how it said so.
     Taken(String),
-    /// It did not; it is tried again at that time, in milliseconds since the epoch.
-    Later(String, i64),
+    /// It did not.
+    Later {
+        /// What it said, or why nobody knows.
+        answer: String,
+        /// When it is tried again, in milliseconds since the epoch.
+        at_ms: i64,
+        /// The channel's other messages are not told before that time: the receiver wants to be left alone.
+        others_at_ms: i64,
+    },
     /// It could not be written, so that nothing was sent; it is tried again at that time.
     Unwritten(String, i64),
     /// It never will.

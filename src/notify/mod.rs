@@ -133,6 +133,7 @@ impl Notifier {
             channel: channel.name.clone(),
             stale_ms: setup.limits.stale_after_ms,
             one_by_one: channel.is_one_by_one(),
+            replaces: false,
         };
         let message = match self.store.take_message(take).await? {
             Taken::Message(message) => message,
@@ -144,7 +145,7 @@ impl Notifier {
         let answer = self.attempt(&setup, channel, &message).await;
         let told = match answer {
             Answer::Taken(_) => Told::Taken,
-            Answer::Later(..) | Answer::Unwritten(..) => Told::Failed,
+            Answer::Later { .. } | Answer::Unwritten(..) => Told::Failed,
             Answer::Never(_) => Told::GivenUp,
         };
         self.metrics.attempted(&channel.name, told);
@@ -164,38 +165,33 @@ impl Notifier {
     }
 
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
-        match setup.tell(channel, message, &self.clock).await {
+        let (answer, asked_s, is_written) = match setup.tell(channel, message, &self.clock).await {
             Ok(verdict) => match verdict.kind {
-                VerdictKind::Taken => Answer::Taken(verdict.text),
-                VerdictKind::Never => Answer::Never(verdict.text),
-                VerdictKind::Later(wait_s) => self.later(setup, message, verdict.text, wait_s, Answer::Later),
+                VerdictKind::Taken => return Answer::Taken(verdict.text),
+                VerdictKind::Never => return Answer::Never(verdict.text),
+                VerdictKind::Later(asked_s) => (verdict.text, asked_s, true),
             },
             // A template is to be mended, a network too; until then it is owed.
-            Err(Untold::Unwritten(why)) => self.later(setup, message, why, None, Answer::Unwritten),
-            Err(Untold::Unanswered(why)) => self.later(setup, message, why, None, Answer::Later),
-        }
-    }
-
-    /// It is tried again, later each time, or was for long enough.
-    fn later(
-        &self,
-        setup: &Setup,
-        message: &Message,
-        text: String,
-        asked_s: Option<i64>,
-        again: fn(String, i64) -> Answer,
-    ) -> Answer {
+            Err(Untold::Unwritten(why)) => (why, None, false),
+            Err(Untold::Unanswered(why)) => (why, None, true),
+        };
         let now_ms = self.clock.now_ms();
         let last_ms = message.last_due_at.saturating_add(setup.limits.give_up_after_ms);
         let attempts = message.attempts + 1;
         // Time in which nothing ran does not count for attempts that were not made.
         if now_ms >= last_ms && attempts >= LEAST_ATTEMPTS {
-            return Answer::Never(format!("{text}; given up after {attempts} attempts"));
+            return Answer::Never(format!("{answer}; given up after {attempts} attempts"));
         }
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
         let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
         let next_ms = now_ms.saturating_add(wait_ms);
-        again(text, if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms })
+        let at_ms = if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms };
+        if is_written {
+            let others_at_ms = now_ms + asked_ms.min(LONGEST_WAIT_MS);
+            Answer::Later { answer, at_ms, others_at_ms }
+        } else {
+            Answer::Unwritten(answer, at_ms)
+        }
     }
 
     fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {
@@ -203,10 +199,10 @@ impl Notifier {
         match answer {
             Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "told"),
             // Once for a message: the outbox has the rest.
-            Answer::Later(answer, _) | Answer::Unwritten(answer, _) if attempts == 1 => {
+            Answer::Later { answer, .. } | Answer::Unwritten(answer, _) if attempts == 1 => {
                 tracing::warn!(channel, id, answer, "not told; it is tried again");
             }
-            Answer::Later(answer, _) | Answer::Unwritten(answer, _) => {
+            Answer::Later { answer, .. } | Answer::Unwritten(answer, _) => {
                 tracing::debug!(channel, id, attempts, answer, "not told")
             }
             Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "given up"),

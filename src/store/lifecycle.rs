@@ -112,6 +112,7 @@ pub fn acknowledge_tx(tx: &mut Tx<'_>, acknowledge: &Acknowledge) -> Result<Done
         caller,
         entries
     ])?;
+    outbox::remind_no_more_tx(tx, number.to_row_id())?;
     written_tx(tx, *number)
 }
 

@@ -344,7 +344,7 @@ impl Worker {
                 self.metrics.committed(began.elapsed());
                 self.feed.silence(&self.memory.silences);
                 self.feed.tell(&happened);
-                if std::mem::take(&mut self.memory.outbox.news) {
+                if std::mem::take(&mut self.memory.outbox.wake) {
                     self.feed.owes();
                 }
             }

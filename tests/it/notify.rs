@@ -260,8 +260,9 @@ fn what_a_channel_cannot_hold_is_counted() {
             server.restart(&full);
         }
     }
+    assert_eq!(told(&receiver).1, "[SEV2] Node 13", "there is room for what is told at once");
     server.advance(5 * MINUTE);
-    assert_eq!(receiver.next().json()["data"]["count"], 19);
+    assert_eq!(receiver.next().json()["data"]["count"], 18);
     nothing_comes(&server, &receiver);
 }
 
@@ -351,43 +352,72 @@ fn what_is_refused_for_good_is_given_up_at_once_and_what_fails_after_a_day() {
 
 #[test]
 fn what_is_told_together_is_tried_for_as_long_as_the_last_of_it() {
-    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Reset, 16));
+    let busy = Behaviour::Answer(429, "Retry-After: 300\r\n", "");
+    let receiver = Receiver::with(std::iter::repeat_n(busy, 9));
     let server =
         Server::with(&format!("{}[notify]\ngive_up_after = '1h'\nstale_after = '1s'\n", to(&receiver)));
-    let tried = |times: usize| {
-        for index in 1..=8 {
-            receiver.next();
-            wait_for(&server, &format!("(SELECT count(*) FROM outbox WHERE attempts = {times}) >= {index}"));
-        }
-    };
+    server.alert(json!({ "title": "Busy" }));
+    receiver.next();
+    wait_for_attempts(&server, 1);
+    server.alert(json!({ "title": "Early" }));
+    for attempt in 2..=9 {
+        server.advance(7 * MINUTE);
+        receiver.next();
+        wait_for_attempts(&server, attempt);
+    }
+    server.alert(json!({ "title": "Late" }));
+    receiver.then([OK].into_iter().chain(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 9)));
+    server.advance(7 * MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2] Busy");
+    for attempt in 1..=8 {
+        assert_eq!(receiver.next().json()["data"]["count"], 2);
+        wait_for(&server, &format!("id = 3 AND attempts = {attempt} AND standing = 0"));
+        server.advance(6 * MINUTE);
+    }
+    receiver.next();
+    wait_for(&server, "id = 3 AND attempts = 9");
+    server.advance(HOUR);
+    receiver.next();
+    wait_for(&server, "id = 2 AND standing = 1");
+}
+
+#[test]
+fn a_receiver_that_wants_to_be_left_alone_is() {
+    let receiver = Receiver::with([Behaviour::Answer(429, "Retry-After: 120\r\n", "")]);
+    let server = Server::with(&to(&receiver));
+    server.alert(json!({ "title": "One" }));
+    receiver.next();
+    wait_for_attempts(&server, 1);
+    server.alert(json!({ "title": "Two" }));
+    server.advance(2 * MINUTE - SECOND);
+    server.alert(json!({ "title": "Three" }));
+    assert_eq!(receiver.all().len(), 0);
+    server.advance(SECOND);
+    assert_eq!(
+        ["One", "Two", "Three"].map(|_| told(&receiver).1),
+        ["[SEV2] One", "[SEV2] Two", "[SEV2] Three"]
+    );
+}
+
+#[test]
+fn many_that_are_never_taken_delay_others_for_a_minute_only() {
+    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Answer(500, "", ""), 16));
+    let server = Server::with(&to(&receiver));
     for index in 1..=8 {
-        server.alert(json!({ "title": format!("{index}") }));
+        server.alert(json!({ "title": format!("Poison {index}") }));
         receiver.next();
         wait_for(&server, &format!("id = {index} AND attempts = 1"));
     }
-    server.alert(json!({ "title": "Early, and waits behind eight" }));
-    server.advance(50 * MINUTE);
-    tried(2);
-    server.alert(json!({ "title": "Late, and waits too" }));
-    receiver.then(std::iter::repeat_n(OK, 8).chain(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 9)));
-    for attempt in 0..8 {
-        server.advance(6 * MINUTE);
-        if attempt == 0 {
-            tried_before(&receiver);
-        }
-        assert_eq!(receiver.next().json()["data"]["count"], 2);
-        wait_for(&server, &format!("id = 10 AND attempts = {} AND standing = 0", attempt + 1));
-    }
-    server.advance(HOUR);
-    receiver.next();
-    wait_for(&server, "id = 9 AND standing = 2 AND answer LIKE '503%; given up after 9 attempts'");
-}
-
-/// The eight that stood in the way.
-fn tried_before(receiver: &Receiver) {
+    server.alert(json!({ "title": "Real", "severity": "SEV0" }));
+    server.advance(MINUTE);
     for _ in 1..=8 {
-        assert_eq!(receiver.next().json()["data"]["count"], 1);
+        receiver.next();
     }
+    assert_eq!(told(&receiver).1, "[SEV0] Real");
+    wait_for(&server, "id = 9 AND standing = 1");
+    server.advance(1);
+    server.alert(json!({ "title": "Another" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Another", "it takes what is no poison");
 }
 
 #[test]
@@ -487,6 +517,95 @@ fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
 }
 
 #[test]
+fn who_was_told_that_it_began_is_told_that_it_ended() {
+    let (pager, mail) = (Receiver::new(), Receiver::new());
+    let config = format!(
+        "{}{}[[routes]]\nchannels = ['pager']\nseverities = ['SEV0']\ndigest = '0s'\n{}",
+        channel("pager", &pager),
+        channel("mail", &mail),
+        route("mail")
+    );
+    let server = Server::with(&config);
+    server.alert(json!({ "dedup_key": "a", "severity": "SEV0" }));
+    assert_eq!(told(&pager).0, "incident.created");
+    let edit = json!({ "severity": "SEV3" }).to_string();
+    server.send("PATCH", "/api/v1/incidents/INC-2026-001", &[], edit.as_bytes()).data();
+    server.set_status("INC-2026-001", "resolved");
+    assert_eq!((told(&pager).0, told(&mail).0), ("incident.resolved".into(), "incident.resolved".into()));
+    server.alert(json!({ "dedup_key": "b", "severity": "SEV2" }));
+    assert_eq!(told(&mail).0, "incident.created");
+    server.alert(json!({ "dedup_key": "b", "severity": "SEV0" }));
+    assert_eq!(told(&pager).0, "incident.raised");
+    server.set_status("INC-2026-002", "resolved");
+    assert_eq!((told(&pager).0, told(&mail).0), ("incident.resolved".into(), "incident.resolved".into()));
+    nothing_comes(&server, &pager);
+    nothing_comes(&server, &mail);
+}
+
+#[test]
+fn the_end_of_what_was_told_finds_room() {
+    let receiver = Receiver::with([OK, Behaviour::Answer(503, "Retry-After: 60\r\n", "")]);
+    let server = Server::with(&format!("{}[notify]\nowed = 2\n", to(&receiver)));
+    for key in ["a", "b", "c", "d", "e"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+        if key < "c" {
+            receiver.next();
+            wait_for(&server, if key == "a" { "id = 1 AND standing = 1" } else { "id = 2 AND attempts = 1" });
+        }
+    }
+    for key in ["a", "b", "c", "d", "e"] {
+        server.alert(json!({ "dedup_key": key, "status": "resolved", "title": key }));
+    }
+    server.advance(MINUTE);
+    let said: Vec<_> = (0..6).map(|_| told(&receiver)).collect();
+    let ends: BTreeSet<_> = said.iter().map(|one| &*one.1).collect();
+    let expected = ["[resolved] a", "[resolved] b", "[resolved] c", "2 incidents"];
+    assert_eq!(ends, BTreeSet::from(expected), "{said:?}");
+}
+
+#[test]
+fn what_ends_or_is_acknowledged_needs_no_reminder_any_more() {
+    let receiver = Receiver::new();
+    let config = format!("{}unacknowledged_after = '1d'\n[notify]\nowed = 3\n", to(&receiver));
+    let server = Server::with(&config);
+    for index in 1..=6 {
+        server.alert(json!({ "title": format!("{index}"), "dedup_key": format!("{index}") }));
+        receiver.next();
+        if index % 2 == 0 {
+            server.acknowledge(&format!("INC-2026-{index:03}"));
+        } else {
+            server.alert(json!({ "dedup_key": format!("{index}"), "status": "resolved" }));
+            receiver.next();
+        }
+    }
+    server.alert(json!({ "title": "Real" }));
+    receiver.next();
+    server.advance(DAY);
+    assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] Real");
+}
+
+#[test]
+fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for title in ["One", "Two"] {
+        server.alert(json!({ "title": title }));
+        receiver.next();
+    }
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
+    receiver.then([Behaviour::Answer(500, "", "")]);
+    server.advance(15 * MINUTE);
+    let first = receiver.next();
+    assert_eq!(first.json()["data"]["count"], 2);
+    wait_for(&server, "reason = 4 AND attempts = 1");
+    server.acknowledge("INC-2026-001");
+    server.advance(MINUTE);
+    let again = receiver.next();
+    assert_eq!(again.json()["data"]["title"], "[SEV2, not acknowledged] Two");
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+}
+
+#[test]
 fn there_is_one_reminder_of_an_incident_whatever_becomes_of_it() {
     let receiver = Receiver::new();
     let config = format!(
@@ -539,7 +658,9 @@ fn reminders_of_many_come_together() {
         );
     }
     server.advance(8 * MINUTE);
-    assert_eq!(told(&receiver), pair("incidents.summary", "3 incidents not acknowledged: 3 SEV2"));
+    assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] One", "again after another one");
+    server.advance(8 * MINUTE);
+    assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents not acknowledged: 2 SEV2"));
     nothing_comes(&server, &receiver);
 }
 
@@ -563,6 +684,30 @@ fn quiet_hours_hold_all_but_what_breaks_through() {
     assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents: 1 SEV2, 1 resolved"));
     server.alert(json!({ "title": "By day" }));
     assert_eq!(told(&receiver).1, "[SEV2] By day");
+}
+
+#[test]
+fn neither_a_digest_nor_what_there_is_no_room_for_breaks_the_quiet() {
+    let receiver = Receiver::new();
+    // It is 09:00 in Berlin.
+    let quiet = "quiet_hours = '09:02-10:00'\ntime_zone = 'Europe/Berlin'\nbreaks_through = ['SEV0']\n";
+    let config =
+        format!("{}{quiet}[notify]\nowed = 4\n", to(&receiver).replace("digest = '0s'", "digest = '3m'"));
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "First" }));
+    assert_eq!(told(&receiver).1, "[SEV2] First");
+    server.alert(json!({ "title": "Its digest would end in the quiet" }));
+    server.advance(3 * MINUTE);
+    for index in 0..10 {
+        server.alert(json!({ "title": format!("{index}"), "severity": "SEV4" }));
+    }
+    server.advance(2 * MINUTE);
+    nothing_comes(&server, &receiver);
+    server.alert(json!({ "title": "Loud", "severity": "SEV0" }));
+    assert_eq!(told(&receiver).1, "[SEV0] Loud");
+    server.advance(55 * MINUTE);
+    assert_eq!(receiver.next().json()["data"]["count"], 11);
+    nothing_comes(&server, &receiver);
 }
 
 #[test]

@@ -29,7 +29,9 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let row = tx.memory.outbox.channels[position].row;
     let (standing, text, try_at) = match answer {
         Answer::Taken(text) => (Standing::Told, text, None),
-        Answer::Later(text, at_ms) | Answer::Unwritten(text, at_ms) => (Standing::Owed, text, Some(*at_ms)),
+        Answer::Later { answer: text, at_ms, .. } | Answer::Unwritten(text, at_ms) => {
+            (Standing::Owed, text, Some(*at_ms))
+        }
         Answer::Never(text) => (Standing::GivenUp, text, None),
     };
     // Also where this one was refused: the incident is open still.
@@ -42,8 +44,13 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unwritten];
     let changed = tx.connection.prepare_cached(sql)?.execute(values)? as i64;
     let channel = &mut tx.memory.outbox.channels[position];
+    match answer {
+        Answer::Taken(_) => channel.health.took_ms = tx.now_ms,
+        Answer::Later { others_at_ms, .. } => channel.health.rests_until_ms = *others_at_ms,
+        Answer::Unwritten(..) | Answer::Never(_) => {}
+    }
     match try_at {
-        Some(at) => channel.looked_for_at = channel.looked_for_at.min(at),
+        Some(at_ms) => channel.next_look_ms = channel.next_look_ms.min(at_ms),
         None => {
             let reminders = reminded.len() as i64;
             channel.reminders -= reminders;
@@ -56,7 +63,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         let routing = Arc::clone(&tx.memory.outbox.routing);
         let next = routing.next_reminder(&subject_of(&incident, &services), position, tx.now_ms);
         if let Some(due) = next {
-            insert_tx(tx, incident.number.to_row_id(), &due, None)?;
+            insert_tx(tx, incident.number.to_row_id(), &due, None, false)?;
         }
     }
     Ok(Done::Written)

@@ -10,28 +10,33 @@ use std::sync::Arc;
 
 use rusqlite::{Row, params};
 
+use next::Health;
+
 pub use attempted::{Attempted, attempted_tx};
-pub use owe::{count_overflow_tx, move_silenced_tx, owe_of_tx, owe_tx};
+pub use owe::{count_overflow_tx, move_silenced_tx, owe_of_tx, owe_tx, remind_no_more_tx};
 pub use take::{Take, Taken, take_tx};
 
 use super::tx::Tx;
 use crate::clock;
 use crate::config::NotifyLimits;
-use crate::model::{Incident, Reason, Standing};
+use crate::model::{Held, Incident, Reason, Standing};
 use crate::routing::{Routing, Subject, Windows};
+
+/// The reason of reminders, as statements have it.
+const REMINDER: i64 = Reason::Unacknowledged.to_stored();
 
 /// What the writer knows of the outbox.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
     routing: Arc<Routing>,
-    owed_at_most: i64,
+    owed_limit: i64,
     windows: Windows,
     /// In the order of the routing's channels.
     channels: Vec<Channel>,
     /// The latest time that was seen.
     latest_ms: i64,
-    /// Something is due sooner than those who tell it know.
-    pub news: bool,
+    /// Something became due earlier than those who tell it are going to look.
+    pub wake: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -41,12 +46,22 @@ struct Channel {
     owed: i64,
     /// They have a room of their own, since they wait for long: what has just happened must not find it taken.
     reminders: i64,
-    /// The row that counts what there was no room for.
-    overflow: Option<i64>,
-    /// What it does not count yet.
-    more: i64,
-    /// When those who tell are going to look, at the latest.
-    looked_for_at: i64,
+    overflows: Vec<Overflow>,
+    /// When those who tell look next, at the latest.
+    next_look_ms: i64,
+    /// What the next message depends on besides what is owed. Nothing of it outlives a restart.
+    health: Health,
+}
+
+/// What there was no room for.
+#[derive(Clone, Debug)]
+struct Overflow {
+    /// What counts it; `None`: nothing yet.
+    row: Option<i64>,
+    due_ms: i64,
+    held: Held,
+    /// What that does not count yet.
+    uncounted: i64,
 }
 
 impl Channel {
@@ -56,6 +71,13 @@ impl Channel {
 
     fn owed_of_mut(&mut self, reason: Reason) -> &mut i64 {
         if reason == Reason::Unacknowledged { &mut self.reminders } else { &mut self.owed }
+    }
+
+    /// Notes that something is due at that time. Whether that is before those who tell look.
+    fn is_news(&mut self, due_ms: i64) -> bool {
+        let is_news = due_ms < self.next_look_ms;
+        self.next_look_ms = self.next_look_ms.min(due_ms);
+        is_news
     }
 }
 
@@ -67,15 +89,14 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
         let sql =
             "INSERT INTO channel (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = ?1 RETURNING id";
         let row = tx.connection.query_row(sql, [name], |row| row.get(0))?;
-        let sql = "SELECT count(*) FILTER (WHERE reason <> ?2), count(*) FILTER (WHERE reason = ?2),
-                       max(id) FILTER (WHERE incident IS NULL AND silence IS NULL AND message IS NULL)
-                   FROM outbox WHERE channel = ?1 AND standing = 0";
-        let known = |of: &Row<'_>| {
-            let (owed, reminders, overflow) = (of.get(0)?, of.get(1)?, of.get(2)?);
-            Ok(Channel { row, owed, reminders, overflow, more: 0, looked_for_at: i64::MIN })
-        };
-        let values = params![row, Reason::Unacknowledged.to_stored()];
-        channels.push(tx.connection.query_row(sql, values, known)?);
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE reason <> {REMINDER}), count(*) FILTER (WHERE reason = {REMINDER})
+             FROM outbox WHERE channel = ?1 AND standing = 0"
+        );
+        let (owed, reminders) =
+            tx.connection.query_row(&sql, [row], |counts| Ok((counts.get(0)?, counts.get(1)?)))?;
+        let (overflows, health) = (overflows_tx(tx, row)?, Health::default());
+        channels.push(Channel { row, owed, reminders, overflows, next_look_ms: i64::MIN, health });
     }
     let rows: Vec<_> = channels.iter().map(|channel| channel.row.to_string()).collect();
     let sql = format!(
@@ -90,23 +111,45 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
             "given up: the configuration has their channels no more; `firebell outbox --state given_up` lists them"
         );
     }
+    let before = std::mem::take(&mut tx.memory.outbox);
+    let windows = if before.routing == *routing { before.windows } else { Windows::new() };
+    let (owed_limit, latest_ms) = (limits.owed, tx.now_ms);
     let routing = Arc::clone(routing);
-    let (owed_at_most, latest_ms) = (limits.owed, tx.now_ms);
-    tx.memory.outbox =
-        Outbox { routing, owed_at_most, windows: Windows::new(), channels, latest_ms, news: true };
+    tx.memory.outbox = Outbox { routing, owed_limit, windows, channels, latest_ms, wake: true };
     put_back_tx(tx)
 }
 
+fn overflows_tx(tx: &Tx<'_>, channel: i64) -> rusqlite::Result<Vec<Overflow>> {
+    let sql = "SELECT id, due_at, held FROM outbox INDEXED BY outbox_owed
+               WHERE channel = ?1 AND standing = 0 AND message IS NULL AND incident IS NULL AND silence IS NULL";
+    let overflow = |row: &Row<'_>| {
+        Ok(Overflow { row: row.get(0)?, due_ms: row.get(1)?, held: row.get(2)?, uncounted: 0 })
+    };
+    let mut statement = tx.connection.prepare(sql)?;
+    let rows = statement.query_map([channel], overflow)?;
+    rows.collect()
+}
+
 /// Lets nothing wait for a time that only a clock knew which ran ahead: what was written by it waits from now on for as
-/// long as it was to wait then.
+/// long as it was to wait then. What was sent keeps the time that it is known by.
 fn put_back_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox SET due_at = min(due_at, ?1 + due_at - at), try_at = ?1 + try_at - coalesce(tried_at, at)
+    count_overflow_tx(tx)?;
+    let sql = "UPDATE outbox SET due_at = min(due_at, ?1 + due_at - at), try_at = ?1 + try_at - coalesce(tried_at, at),
+                   tried_at = min(tried_at, ?1), at = iif(message IS NULL, min(at, ?1), at)
                WHERE standing = 0 AND coalesce(tried_at, at) > ?1";
     let moved = tx.connection.prepare_cached(sql)?.execute([tx.now_ms])?;
-    if moved > 0 {
-        tracing::warn!(notifications = moved, "owed at a time that is yet to come: the clock was put back");
+    if moved == 0 {
+        return Ok(());
     }
-    tx.memory.outbox.windows.clear();
+    tracing::warn!(notifications = moved, "owed at a time that is yet to come: the clock was put back");
+    let outbox = &mut tx.memory.outbox;
+    outbox.windows.clear();
+    for position in 0..outbox.channels.len() {
+        let row = tx.memory.outbox.channels[position].row;
+        let overflows = overflows_tx(tx, row)?;
+        let channel = &mut tx.memory.outbox.channels[position];
+        (channel.overflows, channel.health) = (overflows, Health::default());
+    }
     Ok(())
 }
 

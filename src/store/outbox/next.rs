@@ -9,18 +9,40 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::model::{Held, Reason};
+use super::REMINDER;
+use crate::model::{Held, Reason, Standing};
 
-/// Messages of one channel that were tried and are owed still, at a time. What comes later waits behind them, so that a
-/// channel that comes back after a day is not flooded with what was tried meanwhile; a single message that its receiver
-/// never takes delays nothing.
-const TRIED_AT_ONCE: usize = 8;
+const AT_ONCE: i64 = Held::No.to_stored();
+const TOLD: i64 = Standing::Told.to_stored();
+
+/// Messages of one channel that failed since it last took one. What comes later waits behind them, so that a receiver that
+/// comes back after a day is not flooded with what was tried meanwhile; a few that it never takes delay nothing.
+const FAILING_AT_ONCE: usize = 8;
+
+/// When so many fail, one more is tried after this time, since it may be they that are wrong and not the receiver; and
+/// after twice that time another one, and so on.
+const PROBE_MS: i64 = 60_000;
+
+/// How a channel was, as long as this process runs. All times are in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Health {
+    /// When it last took a message.
+    pub took_ms: i64,
+    /// When it was last given one that it had not been given before.
+    pub given_ms: i64,
+    /// Until when its receiver wants to be left alone.
+    pub rests_until_ms: i64,
+}
 
 /// What is due, was not tried, and waits for nothing of its incident that was. `?1` is the channel, `?2` now.
-const DUE: &str = "channel = ?1 AND standing = 0 AND message IS NULL AND try_at <= ?2
-    AND NOT EXISTS (SELECT 1 FROM outbox AS tried INDEXED BY outbox_by_incident
-                    WHERE tried.incident = one.incident AND tried.channel = ?1 AND tried.standing = 0
-                        AND tried.message IS NOT NULL AND tried.reason <> 4 AND tried.id < one.id)";
+fn due() -> String {
+    format!(
+        "channel = ?1 AND standing = 0 AND message IS NULL AND try_at <= ?2
+         AND NOT EXISTS (SELECT 1 FROM outbox AS tried INDEXED BY outbox_by_incident
+                         WHERE tried.incident = one.incident AND tried.channel = ?1 AND tried.standing = 0
+                             AND tried.message IS NOT NULL AND tried.reason <> {REMINDER} AND tried.id < one.id)"
+    )
+}
 
 const COLUMNS: &str = "id, message, incident, reason, held, attempts";
 
@@ -47,6 +69,17 @@ pub struct Look<'a> {
     pub stale_ms: i64,
     /// Each incident is told by itself, however late.
     pub one_by_one: bool,
+    /// News of an incident that was told by itself takes the place of that.
+    pub replaces: bool,
+    pub health: Health,
+}
+
+/// A message that was tried and is owed still.
+struct Tried {
+    message: i64,
+    try_at: i64,
+    /// `None`: nobody knows what came of it.
+    tried_at: Option<i64>,
 }
 
 /// What there is to do.
@@ -56,24 +89,26 @@ pub enum Next {
     Message(Vec<Owed>),
     /// Nothing is due, but at that time, if anything.
     At(Option<i64>),
-    /// Nothing goes out before what was tried is tried again at that time, whatever happens until then.
+    /// Nothing goes out before that time, whatever happens until then.
     Waits(i64),
 }
 
 impl Look<'_> {
     pub fn next(&self) -> rusqlite::Result<Next> {
+        if self.now_ms < self.health.rests_until_ms {
+            return Ok(Next::Waits(self.health.rests_until_ms));
+        }
         let tried = self.tried()?;
-        let first_tried = tried.iter().min_by_key(|(message, try_at)| (*try_at, *message));
-        match first_tried {
-            Some((message, try_at)) if *try_at <= self.now_ms => {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_owed
-                     WHERE channel = ?1 AND standing = 0 AND message = ?2 ORDER BY id"
-                );
-                return self.read(&sql, &[&self.channel, message]).map(Next::Message);
-            }
-            Some((_, try_at)) if tried.len() >= TRIED_AT_ONCE => return Ok(Next::Waits(*try_at)),
-            _ => {}
+        let first_tried = tried.iter().min_by_key(|one| (one.try_at, one.message));
+        if let Some(first) = first_tried.filter(|one| one.try_at <= self.now_ms) {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_owed
+                 WHERE channel = ?1 AND standing = 0 AND message = ?2 ORDER BY id"
+            );
+            return self.read(&sql, &[&self.channel, &first.message]).map(Next::Message);
+        }
+        if let Some(probe_ms) = self.probe_ms(&tried).filter(|probe_ms| self.now_ms < *probe_ms) {
+            return Ok(Next::Waits(first_tried.map_or(probe_ms, |one| one.try_at.min(probe_ms))));
         }
         let chosen = match self.urgent()? {
             Some((id, incident)) => self.with_earlier(id, incident)?,
@@ -86,39 +121,66 @@ impl Look<'_> {
                    WHERE channel = ?1 AND standing = 0 AND message IS NULL AND try_at > ?2";
         let values = [self.channel, self.now_ms];
         let later: Option<i64> = self.connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
-        Ok(Next::At(first_tried.map(|(_, try_at)| *try_at).into_iter().chain(later).min()))
+        Ok(Next::At(first_tried.map(|one| one.try_at).into_iter().chain(later).min()))
     }
 
-    /// All that is due and was not tried.
+    /// All that is due and was not tried, with what was held of the same incidents before it.
     pub fn all_due(&self) -> rusqlite::Result<Vec<Owed>> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM outbox AS one INDEXED BY outbox_owed WHERE {DUE} ORDER BY id");
+        let sql = format!(
+            "WITH due AS MATERIALIZED (SELECT id, incident, reason FROM outbox AS one INDEXED BY outbox_owed WHERE {})
+             SELECT {COLUMNS} FROM outbox WHERE id IN (
+                 SELECT id FROM due
+                 UNION
+                 SELECT earlier.id FROM due CROSS JOIN outbox AS earlier INDEXED BY outbox_by_incident
+                 WHERE earlier.incident = due.incident AND earlier.id < due.id AND due.reason <> {REMINDER}
+                     AND earlier.channel = ?1 AND earlier.standing = 0 AND earlier.message IS NULL
+                     AND earlier.reason <> {REMINDER})
+             ORDER BY id",
+            due()
+        );
         self.read(&sql, &[&self.channel, &self.now_ms])
     }
 
-    /// The messages that were tried, and when they are tried next: no more than [`TRIED_AT_ONCE`].
-    fn tried(&self) -> rusqlite::Result<Vec<(i64, i64)>> {
-        let sql = "SELECT message, try_at FROM outbox INDEXED BY outbox_owed
+    /// The messages that were tried: no more than a few.
+    fn tried(&self) -> rusqlite::Result<Vec<Tried>> {
+        let sql = "SELECT message, try_at, tried_at FROM outbox INDEXED BY outbox_owed
                    WHERE channel = ?1 AND standing = 0 AND message > ?2 ORDER BY message, try_at LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut tried: Vec<(i64, i64)> = Vec::new();
+        let mut tried: Vec<Tried> = Vec::new();
+        let read =
+            |row: &Row<'_>| Ok(Tried { message: row.get(0)?, try_at: row.get(1)?, tried_at: row.get(2)? });
         loop {
-            let last = tried.last().map_or(0, |(message, _)| *message);
-            let next = statement.query_row([self.channel, last], |row| Ok((row.get(0)?, row.get(1)?)));
-            let Some(next) = next.optional()? else { return Ok(tried) };
+            let last = tried.last().map_or(0, |one| one.message);
+            let Some(next) = statement.query_row([self.channel, last], read).optional()? else {
+                return Ok(tried);
+            };
             tried.push(next);
         }
     }
 
-    /// The first that is told by itself: since it is urgent, or since it could not be written with others.
+    /// When one more may be tried although many fail; `None`: not that many do.
+    fn probe_ms(&self, tried: &[Tried]) -> Option<i64> {
+        let Health { took_ms, given_ms, .. } = self.health;
+        let fails = |one: &&Tried| one.tried_at.is_none_or(|at| at > took_ms);
+        let beyond = tried.iter().filter(fails).count().checked_sub(FAILING_AT_ONCE)?;
+        Some(given_ms + (PROBE_MS << beyond.min(16)))
+    }
+
+    /// The first that is told by itself: since it is urgent, takes the place of what was told by itself, or could not be
+    /// written with others.
     fn urgent(&self) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
         let sql = format!(
             "SELECT id, incident FROM outbox AS one INDEXED BY outbox_owed
-             WHERE {DUE} AND (?4 OR attempts > 0
-                              OR held = 0 AND reason <> 4 AND incident IS NOT NULL AND due_at >= ?3)
-             ORDER BY try_at, id LIMIT 1"
+             WHERE {} AND (?4 OR attempts > 0
+                 OR held = {AT_ONCE} AND reason <> {REMINDER} AND incident IS NOT NULL AND due_at >= ?3
+                 OR ?5 AND reason <> {REMINDER} AND EXISTS (
+                     SELECT 1 FROM outbox AS told INDEXED BY outbox_by_incident
+                     WHERE told.incident = one.incident AND told.channel = ?1 AND told.standing = {TOLD} AND told.alone))
+             ORDER BY try_at, id LIMIT 1",
+            due()
         );
-        let values = params![self.channel, self.now_ms, self.now_ms - self.stale_ms, self.one_by_one];
+        let stale_ms = self.now_ms - self.stale_ms;
+        let values = params![self.channel, self.now_ms, stale_ms, self.one_by_one, self.replaces];
         let urgent = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         self.connection.prepare_cached(&sql)?.query_row(values, urgent).optional()
     }
@@ -127,7 +189,8 @@ impl Look<'_> {
     fn with_earlier(&self, id: i64, incident: Option<i64>) -> rusqlite::Result<Vec<Owed>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_by_incident
-             WHERE incident = ?2 AND channel = ?1 AND standing = 0 AND message IS NULL AND id < ?3 AND reason <> 4
+             WHERE incident = ?2 AND channel = ?1 AND standing = 0 AND message IS NULL AND id < ?3
+                 AND reason <> {REMINDER}
              UNION ALL SELECT {COLUMNS} FROM outbox WHERE id = ?3 ORDER BY id"
         );
         self.read(&sql, &[&self.channel, &incident, &id])
@@ -191,8 +254,8 @@ mod tests {
             // Neither incidents nor channels are looked at.
             connection.pragma_update(None, "foreign_keys", false).unwrap();
             for row in rows {
-                let sql = "INSERT INTO outbox (message, channel, incident, reason, at, due_at, held, attempts, try_at)
-                           VALUES (?1, 1, ?2, ?3, 0, ?4, ?5, ?6, ?7)";
+                let sql = "INSERT INTO outbox (message, channel, incident, reason, at, due_at, held, attempts, try_at, tried_at)
+                           VALUES (?1, 1, ?2, ?3, 0, ?4, ?5, ?6, ?7, iif(?6 > 0, ?4, NULL))";
                 let (reason, held) = (row.reason.to_stored(), row.held.to_stored());
                 let values =
                     params![row.message, row.incident, reason, row.due_at, held, row.attempts, row.try_at];
@@ -202,7 +265,8 @@ mod tests {
         }
 
         fn look(&self, now_ms: i64) -> Look<'_> {
-            Look { connection: &self.0, channel: 1, now_ms, stale_ms: STALE, one_by_one: false }
+            let (one_by_one, replaces, health) = (false, false, Health::default());
+            Look { connection: &self.0, channel: 1, now_ms, stale_ms: STALE, one_by_one, replaces, health }
         }
 
         #[track_caller]
@@ -279,11 +343,55 @@ mod tests {
             let tries = (1..=tries).map(|id| tried(id, late + id, owed(id, Reason::Created)));
             tries.chain((100..600).map(|incident| owed(incident, Reason::Created)))
         };
-        let look = |outbox: &Outbox| outbox.look(late).next().unwrap();
-        assert_eq!(look(&Outbox::of(rows(8))), Next::Waits(late + 1), "eight are enough");
-        assert_eq!(Outbox::of(rows(7)).next(late).len(), 500);
+        let health = Health { given_ms: late, ..Health::default() };
+        let outbox = Outbox::of(rows(8));
+        let next = |outbox: &Outbox, health| Look { health, ..outbox.look(late) }.next().unwrap();
+        assert_eq!(next(&outbox, health), Next::Waits(late + 1), "eight are enough");
+        let earlier = Health { given_ms: late - PROBE_MS, ..health };
+        assert_eq!(
+            ids(Look { health: earlier, ..outbox.look(late) }).len(),
+            500,
+            "it may be they that are wrong"
+        );
+        let took = Health { took_ms: late, ..health };
+        assert_eq!(ids(Look { health: took, ..outbox.look(late) }).len(), 500, "it is they");
+        assert_eq!(ids(Look { health, ..Outbox::of(rows(7)).look(late) }).len(), 500);
+        let ten = Outbox::of(rows(10));
+        let earlier = |minutes| Health { given_ms: late - minutes * PROBE_MS, ..health };
+        assert_eq!(next(&ten, earlier(3)), Next::Waits(late + 1));
+        assert_eq!(ids(Look { health: earlier(4), ..ten.look(late) }).len(), 500);
+        let rests = Health { rests_until_ms: late + 5, ..Health::default() };
+        assert_eq!(next(&Outbox::of(rows(0)), rests), Next::Waits(late + 5), "it asked for that");
         let more = Row { incident: None, ..owed(0, Reason::Created) };
         assert_eq!(Outbox::of([more]).next(NOW), [1]);
+    }
+
+    #[test]
+    fn what_goes_out_together_brings_along_what_is_held_of_its_incidents() {
+        let outbox = Outbox::of([
+            held(NOW + 9, owed(1, Reason::Created)),
+            held(NOW, owed(1, Reason::Raised)),
+            held(NOW, owed(2, Reason::Created)),
+            held(NOW + 9, owed(2, Reason::Resolved)),
+        ]);
+        assert_eq!(outbox.next(NOW), [1, 2, 3]);
+    }
+
+    #[test]
+    fn news_takes_the_place_of_what_was_told_by_itself() {
+        let outbox = Outbox::of([
+            owed(1, Reason::Created),
+            owed(2, Reason::Created),
+            held(NOW, owed(1, Reason::Resolved)),
+            held(NOW, owed(2, Reason::Resolved)),
+        ]);
+        let told = "UPDATE outbox SET standing = 1, message = 1, alone = (id = 2) WHERE id < 3";
+        outbox.0.execute(told, []).unwrap();
+        assert_eq!(outbox.next(NOW), [3, 4]);
+        let look = Look { replaces: true, ..outbox.look(NOW) };
+        assert_eq!(ids(look), [4]);
+        outbox.0.execute("UPDATE outbox SET standing = 1 WHERE id = 4", []).unwrap();
+        assert_eq!(ids(look), [3]);
     }
 
     #[test]

@@ -4,34 +4,61 @@ use rusqlite::params;
 
 use super::super::silence::{self, Hold};
 use super::super::tx::Tx;
-use super::{services_of, subject_of};
+use super::{Channel, Outbox, Overflow, REMINDER, services_of, subject_of};
 use crate::model::{Held, Incident, Reason, Standing};
 use crate::routing::{Due, Subject, Windows};
 
 /// For how long what there was no room for is counted before people are told how many that were.
 const OVERFLOW_WAIT_MS: i64 = 60_000;
 
+const TOLD: i64 = Standing::Told.to_stored();
+
 /// Writes down whom to tell of what has just happened to an incident. Costs next to nothing without routes.
 pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Reason) -> rusqlite::Result<()> {
     // Also where nobody would be told: it is recorded.
     let hold = silence::silenced_tx(tx, incident, subject)?;
-    let outbox = &mut tx.memory.outbox;
-    if outbox.routing.routes.is_empty() {
+    if tx.memory.outbox.routing.routes.is_empty() {
         return Ok(());
     }
+    let told = if reason == Reason::Resolved { told_as_open_tx(tx, incident)? } else { Vec::new() };
+    if reason == Reason::Resolved {
+        remind_no_more_tx(tx, incident)?;
+    }
+    let outbox = &mut tx.memory.outbox;
     // What nobody is told of now begins no time in which others wait.
     let mut none = Windows::new();
     let windows = if hold.is_some() { &mut none } else { &mut outbox.windows };
-    for due in outbox.routing.due(subject, reason, tx.now_ms, windows) {
+    let mut owed = outbox.routing.due(subject, reason, tx.now_ms, windows);
+    for &channel in &told {
+        owed.extend(outbox.routing.due_end(subject, channel, tx.now_ms, windows));
+    }
+    for due in owed {
         if due.reason == Reason::Unacknowledged && reason != Reason::Created {
             strike_off_reminders_tx(tx, incident, due.channel)?;
         }
+        let must = due.reason == Reason::Resolved && told.contains(&due.channel);
         match hold.filter(|hold| due.due_ms < hold.until) {
-            Some(hold) => hold_tx(tx, incident, &due, hold)?,
-            None => insert_tx(tx, incident, &due, None)?,
+            Some(hold) => hold_tx(tx, incident, &due, hold, must)?,
+            None => insert_tx(tx, incident, &due, None, must)?,
         }
     }
     Ok(())
+}
+
+/// The channels, by their positions, for which an incident is open: for a receiver that keeps track of it, it would be for
+/// ever, were it not told of the end.
+fn told_as_open_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<Vec<usize>> {
+    // `reason` is that of the last of each.
+    let sql = format!(
+        "SELECT channel, reason, max(id) FROM outbox INDEXED BY outbox_by_incident
+         WHERE incident = ?1 AND standing <= {TOLD} AND reason <> {REMINDER} GROUP BY channel"
+    );
+    let mut statement = tx.connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([incident], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let told = rows.collect::<rusqlite::Result<Vec<(i64, Reason)>>>()?;
+    let open = told.into_iter().filter(|(_, reason)| *reason != Reason::Resolved);
+    let channels = &tx.memory.outbox.channels;
+    Ok(open.filter_map(|(row, _)| channels.iter().position(|channel| channel.row == row)).collect())
 }
 
 /// The same of an incident that is read first.
@@ -40,12 +67,11 @@ pub fn owe_of_tx(tx: &mut Tx<'_>, incident: &Incident, reason: Reason) -> rusqli
     owe_tx(tx, incident.number.to_row_id(), &subject_of(incident, &services), reason)
 }
 
-/// Writes down what is told when a silence ends: of each incident once, whatever happens to it until then. There is room
-/// for half of what may be owed, so that a silence over much leaves room for what is to be told now.
-fn hold_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, hold: Hold) -> rusqlite::Result<()> {
-    let most = (tx.memory.outbox.owed_at_most + 1) / 2;
+/// Writes down what is told when a silence ends: of each incident once, whatever happens to it until then.
+fn hold_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, hold: Hold, must: bool) -> rusqlite::Result<()> {
+    let room = tx.memory.outbox.room(due.reason, Held::Silence);
     let Some(channel) = tx.memory.outbox.channels.get(due.channel) else { return Ok(()) };
-    let (row, is_full) = (channel.row, channel.owed_of(due.reason) >= most);
+    let (row, is_full) = (channel.row, channel.owed_of(due.reason) >= room);
     let is_reminder = due.reason == Reason::Unacknowledged;
     if !is_reminder {
         let sql = "UPDATE outbox SET reason = ?4 WHERE incident = ?1 AND channel = ?2 AND silence = ?3 AND held = ?5
@@ -58,10 +84,10 @@ fn hold_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, hold: Hold) -> rusqlite::R
         }
     }
     let due = Due { due_ms: hold.until, held: Held::Silence, ..*due };
-    if !is_full {
-        return insert_tx(tx, incident, &due, Some(hold.silence));
+    if !is_full || must {
+        return write_tx(tx, Some(incident), &due, Some(hold.silence));
     }
-    if is_reminder {
+    if !is_counted(due.reason) {
         return Ok(());
     }
     let sql = "UPDATE outbox SET count = count + 1 WHERE silence = ?1 AND incident IS NULL AND channel = ?2
@@ -72,30 +98,51 @@ fn hold_tx(tx: &mut Tx<'_>, incident: i64, due: &Due, hold: Hold) -> rusqlite::R
     Ok(())
 }
 
+/// Writes down what there is room for, and what `must` be told whatever else is owed; counts the rest.
 pub(super) fn insert_tx(
     tx: &mut Tx<'_>,
     incident: i64,
     due: &Due,
     silence: Option<i64>,
+    must: bool,
 ) -> rusqlite::Result<()> {
-    let most = tx.memory.outbox.owed_at_most;
+    let room = tx.memory.outbox.room(due.reason, due.held);
     let Some(channel) = tx.memory.outbox.channels.get_mut(due.channel) else { return Ok(()) };
-    if channel.owed_of(due.reason) >= most {
-        // An incident without a reminder was told of or counted already.
-        channel.more += i64::from(due.reason != Reason::Unacknowledged);
-        return Ok(());
+    if channel.owed_of(due.reason) < room || must {
+        return write_tx(tx, Some(incident), due, silence);
     }
-    write_tx(tx, Some(incident), due, silence)
+    if is_counted(due.reason) {
+        channel.count(due, tx.now_ms);
+    }
+    Ok(())
 }
 
-/// Strikes off the reminders of an incident that a channel owes: a new one takes their place.
+/// Whether what there is no room for is worth a number: an end of what was only counted is not, nor a reminder of it.
+fn is_counted(reason: Reason) -> bool {
+    !matches!(reason, Reason::Resolved | Reason::Unacknowledged)
+}
+
+/// Strikes off all reminders of an incident: it is over, or somebody sees to it.
+pub fn remind_no_more_tx(tx: &mut Tx<'_>, incident: i64) -> rusqlite::Result<()> {
+    for position in 0..tx.memory.outbox.channels.len() {
+        strike_off_reminders_tx(tx, incident, position)?;
+    }
+    Ok(())
+}
+
+/// Strikes off the reminders of an incident that a channel owes, but for one that is under way.
 fn strike_off_reminders_tx(tx: &mut Tx<'_>, incident: i64, position: usize) -> rusqlite::Result<()> {
-    let Some(channel) = tx.memory.outbox.channels.get_mut(position) else { return Ok(()) };
-    let sql = "UPDATE outbox SET standing = ?1, tried_at = ?2
-               WHERE incident = ?3 AND channel = ?4 AND reason = ?5 AND standing = 0 AND message IS NULL";
-    let (moot, reminder) = (Standing::Moot.to_stored(), Reason::Unacknowledged.to_stored());
-    let values = params![moot, tx.now_ms, incident, channel.row, reminder];
-    channel.reminders -= tx.connection.prepare_cached(sql)?.execute(values)? as i64;
+    let channels = &mut tx.memory.outbox.channels;
+    let Some(channel) = channels.get_mut(position).filter(|channel| channel.reminders > 0) else {
+        return Ok(());
+    };
+    let sql = format!(
+        "UPDATE outbox INDEXED BY outbox_by_incident SET standing = ?1, tried_at = ?2
+         WHERE incident = ?3 AND channel = ?4 AND reason = {REMINDER} AND standing = 0
+             AND (message IS NULL OR try_at > ?2)"
+    );
+    let values = params![Standing::Moot.to_stored(), tx.now_ms, incident, channel.row];
+    channel.reminders -= tx.connection.prepare_cached(&sql)?.execute(values)? as i64;
     Ok(())
 }
 
@@ -103,9 +150,8 @@ fn write_tx(tx: &mut Tx<'_>, incident: Option<i64>, due: &Due, silence: Option<i
     let Some(channel) = tx.memory.outbox.channels.get_mut(due.channel) else { return Ok(()) };
     *channel.owed_of_mut(due.reason) += 1;
     let row = channel.row;
-    if due.due_ms < channel.looked_for_at {
-        channel.looked_for_at = due.due_ms;
-        tx.memory.outbox.news = true;
+    if channel.is_news(due.due_ms) {
+        tx.memory.outbox.wake = true;
     }
     let sql = "INSERT INTO outbox (channel, incident, reason, at, due_at, try_at, held, silence)
                VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
@@ -121,34 +167,60 @@ pub fn move_silenced_tx(tx: &mut Tx<'_>, silence: i64, due_ms: i64) -> rusqlite:
                WHERE silence = ?1 AND held = ?3 AND standing = 0 AND message IS NULL";
     tx.connection.prepare_cached(sql)?.execute([silence, due_ms, Held::Silence.to_stored()])?;
     let outbox = &mut tx.memory.outbox;
-    for channel in outbox.channels.iter_mut().filter(|channel| due_ms < channel.looked_for_at) {
-        channel.looked_for_at = due_ms;
-        outbox.news = true;
+    for channel in &mut outbox.channels {
+        outbox.wake |= channel.is_news(due_ms);
     }
     Ok(())
+}
+
+impl Outbox {
+    /// How many of that kind a channel may owe. What is held back has half of it, so that it leaves room for what is to be
+    /// told at once.
+    fn room(&self, reason: Reason, held: Held) -> i64 {
+        let is_told_now = held == Held::No || reason == Reason::Unacknowledged;
+        if is_told_now { self.owed_limit } else { (self.owed_limit + 1) / 2 }
+    }
+}
+
+impl Channel {
+    /// Counts what there is no room for, with what is told at the same time.
+    fn count(&mut self, due: &Due, now_ms: i64) {
+        let is_held = due.held != Held::No;
+        let (due_ms, held) =
+            if is_held { (due.due_ms, due.held) } else { (now_ms + OVERFLOW_WAIT_MS, Held::Digest) };
+        let is_in = |one: &&mut Overflow| {
+            one.held == held && (one.due_ms == due_ms || (!is_held && one.due_ms < due_ms))
+        };
+        match self.overflows.iter_mut().find(is_in) {
+            Some(overflow) => overflow.uncounted += 1,
+            None => self.overflows.push(Overflow { row: None, due_ms, held, uncounted: 1 }),
+        }
+    }
 }
 
 /// Writes down how many there was no room for; COMMIT follows.
 pub fn count_overflow_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     let outbox = &mut tx.memory.outbox;
-    for channel in outbox.channels.iter_mut().filter(|channel| channel.more > 0) {
-        let more = std::mem::take(&mut channel.more);
-        if let Some(row) = channel.overflow {
-            let sql = "UPDATE outbox SET count = count + ?2 WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute([row, more])?;
-            continue;
+    for channel in &mut outbox.channels {
+        let (mut made, mut first_ms) = (0, i64::MAX);
+        for overflow in channel.overflows.iter_mut().filter(|overflow| overflow.uncounted > 0) {
+            let more = std::mem::take(&mut overflow.uncounted);
+            if let Some(row) = overflow.row {
+                let sql = "UPDATE outbox SET count = count + ?2 WHERE id = ?1";
+                tx.connection.prepare_cached(sql)?.execute([row, more])?;
+                continue;
+            }
+            let sql = "INSERT INTO outbox (channel, reason, count, at, due_at, try_at, held)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)";
+            let (reason, held) = (Reason::Created.to_stored(), overflow.held.to_stored());
+            let values = params![channel.row, reason, more, tx.now_ms, overflow.due_ms, held];
+            tx.connection.prepare_cached(sql)?.execute(values)?;
+            overflow.row = Some(tx.connection.last_insert_rowid());
+            (made, first_ms) = (made + 1, first_ms.min(overflow.due_ms));
         }
-        let sql = "INSERT INTO outbox (channel, reason, count, at, due_at, try_at, held)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)";
-        let due_at = tx.now_ms + OVERFLOW_WAIT_MS;
-        let (reason, held) = (Reason::Created.to_stored(), Held::Digest.to_stored());
-        let values = params![channel.row, reason, more, tx.now_ms, due_at, held];
-        tx.connection.prepare_cached(sql)?.execute(values)?;
-        channel.overflow = Some(tx.connection.last_insert_rowid());
-        channel.owed += 1;
-        if due_at < channel.looked_for_at {
-            channel.looked_for_at = due_at;
-            outbox.news = true;
+        if made > 0 {
+            channel.owed += made;
+            outbox.wake |= channel.is_news(first_ms);
         }
     }
     Ok(())

@@ -9,14 +9,16 @@ use super::super::read;
 use super::super::silence;
 use super::super::tx::{Failure, Tx};
 use super::next::{Look, Next, Owed};
-use super::{position_of, services_of, subject_of, watch_the_clock_tx};
-use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing};
+use super::{REMINDER, position_of, services_of, subject_of, watch_the_clock_tx};
+use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing, Status};
 
 /// Incidents that a message tells of by name.
 const PARTS: usize = 20;
 
 /// Comments of silences that a message repeats.
 const COMMENTS: i64 = 3;
+
+const RESOLVED: i64 = Status::Resolved.to_stored();
 
 /// The next message for a channel is wanted.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Take {
     pub stale_ms: i64,
     /// Each incident is told by itself, however late.
     pub one_by_one: bool,
+    /// News of an incident that was told by itself takes the place of that.
+    pub replaces: bool,
 }
 
 /// What a channel has to tell.
@@ -54,25 +58,27 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     let chosen = match next {
         Next::Message(chosen) => chosen,
         Next::At(next_ms) => {
-            channel.looked_for_at = next_ms.unwrap_or(i64::MAX);
+            channel.next_look_ms = next_ms.unwrap_or(i64::MAX);
             return nothing(next_ms);
         }
         Next::Waits(next_ms) => {
             // Nothing new is news.
-            channel.looked_for_at = i64::MIN;
+            channel.next_look_ms = i64::MIN;
             return nothing(Some(next_ms));
         }
     };
     // Those who tell look again when they are done with this.
-    channel.looked_for_at = i64::MIN;
-    if chosen.iter().any(|one| one.incident.is_none()) {
-        channel.overflow = None;
-    }
+    channel.next_look_ms = i64::MIN;
+    channel.overflows.retain(|overflow| !chosen.iter().any(|one| Some(one.id) == overflow.row));
     let Some(first) = chosen.first() else { return nothing(None) };
     let id = first.message.unwrap_or(first.id);
-    for one in chosen.iter().filter(|one| one.message.is_none()) {
-        let sql = "UPDATE outbox SET message = ?2 WHERE id = ?1";
-        tx.connection.prepare_cached(sql)?.execute([one.id, id])?;
+    if first.message.is_none() {
+        channel.health.given_ms = tx.now_ms;
+        let alone = chosen.iter().all(|one| one.incident.is_some() && one.incident == first.incident);
+        for one in &chosen {
+            let sql = "UPDATE outbox SET message = ?2, alone = ?3 WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute(params![one.id, id, alone])?;
+        }
     }
     let message = message_tx(tx, row, id, &chosen)?;
     Ok(Done::Taken(Taken::Message(Box::new(message))))
@@ -80,9 +86,11 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
 
 /// What is next, when all is held back of which nobody is to hear now.
 fn next_tx(tx: &Tx<'_>, position: usize, take: &Take) -> rusqlite::Result<Next> {
-    let Take { stale_ms, one_by_one, .. } = *take;
-    let channel = tx.memory.outbox.channels[position].row;
-    let look = Look { connection: tx.connection, channel, now_ms: tx.now_ms, stale_ms, one_by_one };
+    let Take { stale_ms, one_by_one, replaces, .. } = *take;
+    let channel = &tx.memory.outbox.channels[position];
+    let (channel, health) = (channel.row, channel.health);
+    let (connection, now_ms) = (tx.connection, tx.now_ms);
+    let look = Look { connection, channel, now_ms, stale_ms, one_by_one, replaces, health };
     match look.next()? {
         Next::Message(chosen) if hold_back_tx(tx, position, &chosen)? => {
             // All that is due at once, so that this is not done for each of them.
@@ -93,11 +101,13 @@ fn next_tx(tx: &Tx<'_>, position: usize, take: &Take) -> rusqlite::Result<Next> 
     }
 }
 
-/// Holds back those of which nobody is to hear now: what an active silence is about, and what another one has just let go
+/// Holds back those of which nobody is to hear now: what an active silence is about, and what a silence or a digest lets go
 /// in a quiet time. Whether that was any. What was taken before goes out as it was.
 fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result<bool> {
     let any_active = tx.memory.silences.any_active(tx.now_ms);
-    let doubtful = |one: &&Owed| one.message.is_none() && (any_active || one.held == Held::Silence);
+    let routing = &tx.memory.outbox.routing;
+    let may_be_quiet = |held: Held| held != Held::No && routing.has_quiet();
+    let doubtful = |one: &&Owed| one.message.is_none() && (any_active || may_be_quiet(one.held));
     let mut held_back = false;
     for one in some.iter().filter(doubtful) {
         let Some(row) = one.incident else { continue };
@@ -106,12 +116,10 @@ fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result
         let subject = subject_of(&incident, &services);
         let (until, held, silence) = match silence::silenced_tx(tx, row, &subject)? {
             Some(hold) => (hold.until, Held::Silence, Some(hold.silence)),
-            None if one.held == Held::Silence => {
-                match tx.memory.outbox.routing.quiet_until(&subject, position, tx.now_ms) {
-                    Some(until) => (until, Held::Quiet, None),
-                    None => continue,
-                }
-            }
+            None if may_be_quiet(one.held) => match routing.quiet_until(&subject, position, tx.now_ms) {
+                Some(until) => (until, Held::Quiet, None),
+                None => continue,
+            },
             None => continue,
         };
         let sql = "UPDATE outbox SET due_at = ?2, try_at = ?2, held = ?3, silence = coalesce(?4, silence)
@@ -123,14 +131,15 @@ fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result
 }
 
 fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1, tried_at = ?2
-               WHERE channel = ?3 AND standing = 0 AND message IS NULL AND try_at <= ?2 AND reason = ?4
-                   AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
-                                   AND (status >= 4 OR acknowledged_at IS NOT NULL))";
+    let sql = format!(
+        "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1, tried_at = ?2
+         WHERE channel = ?3 AND standing = 0 AND message IS NULL AND try_at <= ?2 AND reason = {REMINDER}
+             AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
+                             AND (status >= {RESOLVED} OR acknowledged_at IS NOT NULL))"
+    );
     let channel = &mut tx.memory.outbox.channels[position];
-    let values =
-        params![Standing::Moot.to_stored(), tx.now_ms, channel.row, Reason::Unacknowledged.to_stored()];
-    channel.reminders -= tx.connection.prepare_cached(sql)?.execute(values)? as i64;
+    let values = params![Standing::Moot.to_stored(), tx.now_ms, channel.row];
+    channel.reminders -= tx.connection.prepare_cached(&sql)?.execute(values)? as i64;
     Ok(())
 }
 
@@ -143,8 +152,8 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Mes
             told.insert(incident, reason);
         }
     }
-    // Its first notification is the one that it is called by.
-    let sql = "SELECT sum(count), max(CASE WHEN id = ?2 THEN at END), min(due_at), max(due_at)
+    // Its first notification is the one that it is called by, also if that was struck off since.
+    let sql = "SELECT sum(count), coalesce((SELECT at FROM outbox WHERE id = ?2), min(at)), min(due_at), max(due_at)
                FROM outbox INDEXED BY outbox_owed WHERE channel = ?1 AND standing = 0 AND message = ?2";
     let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     let (count, at, due_at, last_due_at) =
@@ -153,9 +162,9 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Mes
     let incidents = told.len() + usize::try_from(count - named).unwrap_or_default();
     let mut ranked = Vec::with_capacity(told.len());
     for (incident, reason) in told {
-        let sql = "SELECT status >= 4, severity FROM incident WHERE id = ?1";
+        let sql = format!("SELECT status >= {RESOLVED}, severity FROM incident WHERE id = ?1");
         let rank = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, Severity>(1)?));
-        let rank = tx.connection.prepare_cached(sql)?.query_row([incident], rank)?;
+        let rank = tx.connection.prepare_cached(&sql)?.query_row([incident], rank)?;
         ranked.push((rank, incident, reason));
     }
     ranked.sort_unstable_by_key(|(rank, incident, _)| (*rank, *incident));

@@ -1,0 +1,137 @@
+//! What people are not told at once: a digest, quiet hours, and what there is no room for.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{nothing_comes, pair, to, told, wait_for};
+use crate::receiver::{Behaviour, OK, Receiver};
+use crate::server::{HOUR, MINUTE, SECOND, Server};
+
+#[test]
+fn a_storm_is_one_message_and_a_digest() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    for index in 0..30 {
+        let severity = if index == 7 { "SEV0" } else { "SEV3" };
+        server.alert(json!({ "title": format!("Node {index}"), "dedup_key": format!("{index}"), "severity": severity }));
+    }
+    assert_eq!(told(&receiver), pair("incident.created", "[SEV3] Node 0"));
+    assert_eq!(told(&receiver), pair("incident.created", "[SEV0] Node 7"), "which is worse than it");
+    server.alert(json!({ "dedup_key": "3", "status": "resolved" }));
+    server.alert(json!({ "dedup_key": "7", "status": "resolved" }));
+    server.advance(5 * MINUTE - SECOND);
+    nothing_comes(&server, &receiver);
+    server.advance(SECOND);
+    let body = receiver.next().json();
+    assert_eq!(body["type"], "incidents.summary");
+    assert_eq!(body["data"]["count"], 29, "each of them once");
+    assert_eq!(body["data"]["title"], "29 incidents: 20 SEV3, 9 more");
+    assert_eq!(body["data"]["incidents"].as_array().unwrap().len(), 20);
+    let text = body["data"]["text"].as_str().unwrap();
+    assert!(text.starts_with("INC-2026-002 SEV3 Node 1\nINC-2026-003 SEV3 Node 2\n"), "{text}");
+    assert!(text.ends_with("\nand 9 more"), "{text}");
+    server.alert(json!({ "title": "After it", "dedup_key": "after" }));
+    assert_eq!(told(&receiver).1, "[SEV2] After it");
+}
+
+#[test]
+fn the_worst_comes_first_in_a_digest() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    for (title, severity) in [("First", "SEV1"), ("Small", "SEV4"), ("Large", "SEV1")] {
+        server.alert(json!({ "title": title, "severity": severity }));
+    }
+    assert_eq!(told(&receiver).1, "[SEV1] First");
+    server.advance(5 * MINUTE);
+    let body = receiver.next().json();
+    assert_eq!(body["data"]["text"], "INC-2026-003 SEV1 Large\nINC-2026-002 SEV4 Small");
+}
+
+#[test]
+fn what_a_channel_cannot_hold_is_counted() {
+    let receiver = Receiver::new();
+    let config = format!("{}[notify]\nowed = 5\n", to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    let mut server = Server::with(&config);
+    let full = format!("{}{}{}{config}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    server.alert(json!({ "title": "Node 0" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Node 0");
+    wait_for(&server, "id = 1 AND standing = 1");
+    for index in 1..20 {
+        server.alert(json!({ "title": format!("Node {index}") }));
+        if index == 12 {
+            server.restart(&full);
+        }
+    }
+    assert_eq!(told(&receiver).1, "[SEV2] Node 13", "there is room for what is told at once");
+    server.advance(5 * MINUTE);
+    assert_eq!(receiver.next().json()["data"]["count"], 18);
+    nothing_comes(&server, &receiver);
+}
+
+#[test]
+fn the_end_of_what_was_told_finds_room() {
+    let receiver = Receiver::with([OK, Behaviour::Answer(503, "Retry-After: 60\r\n", "")]);
+    let server = Server::with(&format!("{}[notify]\nowed = 2\n", to(&receiver)));
+    for key in ["a", "b", "c", "d", "e"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+        if key < "c" {
+            receiver.next();
+            wait_for(&server, if key == "a" { "id = 1 AND standing = 1" } else { "id = 2 AND attempts = 1" });
+        }
+    }
+    for key in ["a", "b", "c", "d", "e"] {
+        server.alert(json!({ "dedup_key": key, "status": "resolved", "title": key }));
+    }
+    server.advance(MINUTE);
+    let said: Vec<_> = (0..6).map(|_| told(&receiver)).collect();
+    let ends: BTreeSet<_> = said.iter().map(|one| &*one.1).collect();
+    let expected = ["[resolved] a", "[resolved] b", "[resolved] c", "2 incidents"];
+    assert_eq!(ends, BTreeSet::from(expected), "{said:?}");
+}
+
+#[test]
+fn quiet_hours_hold_all_but_what_breaks_through() {
+    let receiver = Receiver::new();
+    // It is 09:00 in Berlin.
+    let config = format!(
+        "{}quiet_hours = '08:30-10:00'\ntime_zone = 'Europe/Berlin'\nbreaks_through = ['SEV0']\n",
+        to(&receiver)
+    );
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "Small", "dedup_key": "s" }));
+    server.alert(json!({ "title": "Over by then", "dedup_key": "o" }));
+    server.alert(json!({ "title": "Large", "severity": "SEV0" }));
+    assert_eq!(told(&receiver).1, "[SEV0] Large");
+    server.alert(json!({ "dedup_key": "o", "status": "resolved" }));
+    server.advance(HOUR - SECOND);
+    nothing_comes(&server, &receiver);
+    server.advance(SECOND);
+    assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents: 1 SEV2, 1 resolved"));
+    server.alert(json!({ "title": "By day" }));
+    assert_eq!(told(&receiver).1, "[SEV2] By day");
+}
+
+#[test]
+fn neither_a_digest_nor_what_there_is_no_room_for_breaks_the_quiet() {
+    let receiver = Receiver::new();
+    // It is 09:00 in Berlin.
+    let quiet = "quiet_hours = '09:02-10:00'\ntime_zone = 'Europe/Berlin'\nbreaks_through = ['SEV0']\n";
+    let config =
+        format!("{}{quiet}[notify]\nowed = 4\n", to(&receiver).replace("digest = '0s'", "digest = '3m'"));
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "First" }));
+    assert_eq!(told(&receiver).1, "[SEV2] First");
+    server.alert(json!({ "title": "Its digest would end in the quiet" }));
+    server.advance(3 * MINUTE);
+    for index in 0..10 {
+        server.alert(json!({ "title": format!("{index}"), "severity": "SEV4" }));
+    }
+    server.advance(2 * MINUTE);
+    nothing_comes(&server, &receiver);
+    server.alert(json!({ "title": "Loud", "severity": "SEV0" }));
+    assert_eq!(told(&receiver).1, "[SEV0] Loud");
+    server.advance(55 * MINUTE);
+    assert_eq!(receiver.next().json()["data"]["count"], 11);
+    nothing_comes(&server, &receiver);
+}

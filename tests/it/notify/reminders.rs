@@ -1,0 +1,151 @@
+//! Reminders of what nobody has acknowledged.
+
+use serde_json::json;
+
+use super::{channel, nothing_comes, pair, to, told, wait_for};
+use crate::receiver::{Behaviour, Receiver};
+use crate::server::{DAY, HOUR, MINUTE, NOW_MS, SECOND, Server};
+
+#[test]
+fn reminders_take_no_room_of_what_has_just_happened() {
+    let receiver = Receiver::new();
+    let config = format!("{}unacknowledged_after = '15m'\n[notify]\nowed = 3\n", to(&receiver));
+    let server = Server::with(&config);
+    for index in 1..=5 {
+        server.alert(json!({ "title": format!("{index}") }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {index}"), "not merely counted");
+        wait_for(
+            &server,
+            &format!("incident = {} AND reason = 0 AND standing = 1", 20_260_000_000_000_i64 + index),
+        );
+    }
+    server.advance(15 * MINUTE);
+    assert_eq!(told(&receiver).1, "3 incidents not acknowledged: 3 SEV2", "there was room for three");
+}
+
+#[test]
+fn who_has_not_acknowledged_is_reminded_until_somebody_has() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for (title, key) in [("Open", "a"), ("Resolved", "b"), ("Taken", "c")] {
+        server.alert(json!({ "title": title, "dedup_key": key }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {title}"));
+    }
+    server.acknowledge("INC-2026-003");
+    server.alert(json!({ "dedup_key": "b", "status": "resolved" }));
+    assert_eq!(told(&receiver).0, "incident.resolved");
+    for round in 1..=3 {
+        server.advance(15 * MINUTE - SECOND);
+        nothing_comes(&server, &receiver);
+        server.advance(SECOND);
+        assert_eq!(told(&receiver), pair("incident.unacknowledged", "[SEV2, not acknowledged] Open"));
+        // At the full quarters of an hour from now on, with those of other incidents.
+        let next = (NOW_MS + (round + 1) * 15 * MINUTE) / (15 * MINUTE) * (15 * MINUTE);
+        wait_for(&server, &format!("standing = 0 AND reason = 4 AND try_at = {next}"));
+    }
+    server.acknowledge("INC-2026-001");
+    server.advance(HOUR);
+    wait_for(&server, "standing = 3 AND incident = 20260000000001");
+    nothing_comes(&server, &receiver);
+}
+
+#[test]
+fn what_ends_or_is_acknowledged_needs_no_reminder_any_more() {
+    let receiver = Receiver::new();
+    let config = format!("{}unacknowledged_after = '1d'\n[notify]\nowed = 3\n", to(&receiver));
+    let server = Server::with(&config);
+    for index in 1..=6 {
+        server.alert(json!({ "title": format!("{index}"), "dedup_key": format!("{index}") }));
+        receiver.next();
+        if index % 2 == 0 {
+            server.acknowledge(&format!("INC-2026-{index:03}"));
+        } else {
+            server.alert(json!({ "dedup_key": format!("{index}"), "status": "resolved" }));
+            receiver.next();
+        }
+    }
+    server.alert(json!({ "title": "Real" }));
+    receiver.next();
+    server.advance(DAY);
+    assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] Real");
+}
+
+#[test]
+fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for title in ["One", "Two"] {
+        server.alert(json!({ "title": title }));
+        receiver.next();
+    }
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
+    receiver.then([Behaviour::Answer(500, "", "")]);
+    server.advance(15 * MINUTE);
+    let first = receiver.next();
+    assert_eq!(first.json()["data"]["count"], 2);
+    wait_for(&server, "reason = 4 AND attempts = 1");
+    server.acknowledge("INC-2026-001");
+    server.advance(MINUTE);
+    let again = receiver.next();
+    assert_eq!(again.json()["data"]["title"], "[SEV2, not acknowledged] Two");
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+}
+
+#[test]
+fn there_is_one_reminder_of_an_incident_whatever_becomes_of_it() {
+    let receiver = Receiver::new();
+    let config = format!(
+        "{}[[routes]]\nchannels = ['hook']\nseverities = ['SEV0']\non = []\ndigest = '0s'\nunacknowledged_after = '15m'\n",
+        channel("hook", &receiver)
+    );
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV3" }));
+    let owed = || {
+        let sql = "SELECT count(*) FROM outbox WHERE standing = 0 AND reason = 4";
+        server.file().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(owed(), 0);
+    server.alert(json!({ "dedup_key": "k", "severity": "SEV0", "title": "It" }));
+    assert_eq!(owed(), 1, "it has become something to remind of");
+    for _ in 0..3 {
+        server.alert(json!({ "dedup_key": "k", "status": "resolved" }));
+        server.alert(json!({ "dedup_key": "k", "title": "It" }));
+    }
+    assert_eq!(owed(), 1);
+    receiver.then([Behaviour::Answer(400, "", "no reminders, please")]);
+    for round in 1..=2 {
+        server.advance(15 * MINUTE);
+        assert_eq!(told(&receiver).1, "[SEV0, not acknowledged] It", "also after it was refused once");
+        let next = format!("try_at > {NOW_MS} + {}", round * 15 * MINUTE);
+        wait_for(&server, &format!("standing = 0 AND reason = 4 AND {next}"));
+    }
+}
+
+#[test]
+fn reminders_of_many_come_together() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for (title, after) in [("One", 0), ("Two", 4 * MINUTE), ("Three", 3 * MINUTE)] {
+        server.advance(after);
+        server.alert(json!({ "title": title }));
+        assert_eq!(told(&receiver).1, format!("[SEV2] {title}"));
+    }
+    for (at, (title, after)) in [("One", 8), ("Two", 4), ("Three", 3)].into_iter().enumerate() {
+        server.advance(after * MINUTE);
+        assert_eq!(
+            told(&receiver).1,
+            format!("[SEV2, not acknowledged] {title}"),
+            "after a quarter of an hour"
+        );
+        let done = at + 1;
+        wait_for(
+            &server,
+            &format!("(SELECT count(*) FROM outbox WHERE standing = 1 AND reason = 4) = {done}"),
+        );
+    }
+    server.advance(8 * MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] One", "again after another one");
+    server.advance(8 * MINUTE);
+    assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents not acknowledged: 2 SEV2"));
+    nothing_comes(&server, &receiver);
+}

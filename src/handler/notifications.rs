@@ -19,6 +19,7 @@ struct ChannelView<'a> {
     kind: &'a str,
     owed: i64,
     oldest_due_at: Option<String>,
+    given_up_last_day: i64,
 }
 
 /// Something that people were told, or are owed.
@@ -77,6 +78,7 @@ impl Handler {
             kind: channel.kind,
             owed: owing.owed,
             oldest_due_at: owing.oldest_due_at.map(rfc3339),
+            given_up_last_day: owing.given_up,
         });
         Answer::ok(&OffsetPageView::new(page.collect(), channels.len(), offset))
     }

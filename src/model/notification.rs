@@ -194,6 +194,8 @@ pub struct Owing {
     pub owed: i64,
     /// When the first of them was to be told, in milliseconds since the epoch; `None`: none is due.
     pub oldest_due_at: Option<i64>,
+    /// Notifications that were given up within the last day.
+    pub given_up: i64,
 }
 
 /// What goes out at once, to one channel.

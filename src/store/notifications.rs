@@ -10,6 +10,8 @@ use super::outbox::{Attempted, Take, Taken};
 use crate::error::Error;
 use crate::model::{MessageId, Notification, Number, Owing, Standing};
 
+const DAY_MS: i64 = 86_400_000;
+
 /// Which notifications somebody wants to see; what is `None` asks for nothing.
 #[derive(Clone, Debug, Default)]
 pub struct NotificationQuery {
@@ -129,10 +131,17 @@ fn notification(row: &Row<'_>) -> rusqlite::Result<Notification> {
 }
 
 fn owing(connection: &Connection, channel: &str, now_ms: i64) -> rusqlite::Result<Owing> {
-    let sql = "SELECT coalesce(sum(count), 0), min(CASE WHEN due_at <= ?2 THEN due_at END) FROM outbox
-               WHERE channel = (SELECT id FROM channel WHERE name = ?1) AND standing = 0";
+    let of_channel = "channel = (SELECT id FROM channel WHERE name = ?1)";
+    let given_up = Standing::GivenUp.to_stored();
+    let sql = format!(
+        "SELECT coalesce(sum(count), 0), min(due_at) FILTER (WHERE due_at <= ?2),
+             (SELECT coalesce(sum(count), 0) FROM outbox INDEXED BY outbox_done
+              WHERE standing <> 0 AND standing = {given_up} AND tried_at > ?2 - {DAY_MS} AND {of_channel})
+         FROM outbox WHERE {of_channel} AND standing = 0"
+    );
     let owing = |row: &Row<'_>| {
-        Ok(Owing { channel: channel.to_owned(), owed: row.get(0)?, oldest_due_at: row.get(1)? })
+        let (owed, oldest_due_at, given_up) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Owing { channel: channel.to_owned(), owed, oldest_due_at, given_up })
     };
-    connection.prepare_cached(sql)?.query_row(params![channel, now_ms], owing)
+    connection.prepare_cached(&sql)?.query_row(params![channel, now_ms], owing)
 }

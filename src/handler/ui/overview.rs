@@ -11,7 +11,7 @@ use super::template::value;
 use super::time::{day, duration, time_of_day};
 use crate::clock::rfc3339;
 use crate::error::Error;
-use crate::model::{Buckets, NoisyKey, Overview, Severity, Took};
+use crate::model::{Buckets, NoisyKey, Overview, Owing, Severity, Took};
 use crate::registry::Scope;
 use crate::reply::Page;
 
@@ -24,6 +24,9 @@ const MOST_LOOKED_AT: usize = 1_000_000;
 
 /// Incidents from before the span that are searched for those that were open in it: for some hundredths of a second.
 const MOST_BEFORE: usize = 50_000;
+
+/// A notification that is due for longer is in trouble: the first attempt has failed, and the next ones.
+const LATE_MS: i64 = 60_000;
 
 /// What `span` may be.
 struct Choice {
@@ -117,6 +120,26 @@ impl TookRow {
     }
 }
 
+/// A channel by which people are not told.
+#[derive(Serialize)]
+struct Trouble {
+    channel: String,
+    /// What it owes, if any of that is late.
+    owed: Option<i64>,
+    /// For how long the first of that has been due.
+    late: String,
+    given_up: i64,
+}
+
+impl Trouble {
+    fn of(owing: Owing, now_ms: i64) -> Option<Self> {
+        let late_ms = owing.oldest_due_at.map_or(0, |due_at| now_ms - due_at);
+        let owed = (late_ms >= LATE_MS).then_some(owing.owed);
+        let Owing { channel, given_up, .. } = owing;
+        (owed.is_some() || given_up > 0).then(|| Self { channel, owed, late: duration(late_ms), given_up })
+    }
+}
+
 #[derive(Serialize)]
 struct KeyRow {
     dedup_key: String,
@@ -152,13 +175,16 @@ impl Handler {
         let choice = CHOICES.iter().find(|one| one.name == asked).unwrap_or(&CHOICES[DEFAULT]);
         let buckets = Buckets::up_to(self.now_ms(), choice.width_ms, choice.count);
         let overview = self.store.overview(buckets, MOST_LOOKED_AT, MOST_BEFORE).await?;
-        let content = content(choice, overview);
+        let names = visit.live.config.channels.iter().map(|channel| channel.name.clone()).collect();
+        let owing = self.store.owed_by(names, self.now_ms()).await?;
+        let troubles = owing.into_iter().filter_map(|owing| Trouble::of(owing, self.now_ms())).collect();
+        let content = content(choice, overview, troubles);
         self.framed(visit, "overview.html", "Overview", content).await
     }
 }
 
 /// What the page says of it.
-fn content(choice: &Choice, overview: Overview) -> Value {
+fn content(choice: &Choice, overview: Overview, troubles: Vec<Trouble>) -> Value {
     let rows = rows(choice, &overview);
     let total: i64 = overview.created.iter().flatten().sum();
     let most_open = rows.iter().filter(|row| !row.unknown).map(|row| row.open).max().unwrap_or(0);
@@ -166,6 +192,7 @@ fn content(choice: &Choice, overview: Overview) -> Value {
         CHOICES.each_ref().map(|one| Tab { name: one.name, words: one.words, on: one.name == choice.name });
     context! {
         tabs => value(tabs),
+        troubles => value(troubles),
         words => choice.words,
         bucket => choice.bucket,
         cut_at => overview.cut_at.map(|at| format!("{} {}", day(at), time_of_day(at))),
@@ -262,7 +289,9 @@ mod tests {
     use super::*;
 
     fn page(overview: Overview) -> String {
-        let page = template::page("overview.html", &Frame::sample(), content(&CHOICES[0], overview)).unwrap();
+        let page =
+            template::page("overview.html", &Frame::sample(), content(&CHOICES[0], overview, Vec::new()))
+                .unwrap();
         String::from_utf8(page.body.to_vec()).unwrap()
     }
 

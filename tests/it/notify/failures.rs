@@ -195,6 +195,31 @@ fn one_that_is_never_taken_delays_no_other_but_those_of_its_incident() {
 }
 
 #[test]
+fn the_overview_says_by_whom_people_are_not_told() {
+    let receiver = Receiver::with([Behaviour::Answer(422, "", "no")]);
+    let server = Server::with(&to(&receiver));
+    let overview = || server.send("GET", "/overview", &[("Accept", "text/html")], b"").text;
+    assert!(!overview().contains("Not everybody is told"), "{}", overview());
+    server.alert(json!({ "title": "Refused" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 2");
+    let trouble =
+        "<bdi>hook</bdi> has given up 1 in the last day. <code>firebell outbox --channel hook</code>";
+    assert!(overview().contains(trouble), "{}", overview());
+    server.advance(DAY);
+    receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 2));
+    server.alert(json!({ "title": "Fails" }));
+    receiver.next();
+    wait_for(&server, "id = 2 AND attempts = 1");
+    assert!(!overview().contains("Not everybody is told"), "it is a moment late: {}", overview());
+    server.advance(2 * MINUTE);
+    receiver.next();
+    wait_for(&server, "id = 2 AND attempts = 2");
+    let trouble = "<bdi>hook</bdi> owes 1 notification, the first for 2 min. <code>";
+    assert!(overview().contains(trouble), "{}", overview());
+}
+
+#[test]
 fn a_dead_channel_delays_neither_another_nor_ingest() {
     let (dead, alive) = (Receiver::with(std::iter::repeat_n(Behaviour::Stall, 100)), Receiver::new());
     let config = format!(

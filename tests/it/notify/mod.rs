@@ -245,7 +245,8 @@ fn the_api_the_page_and_the_metrics_say_who_was_told_what() {
     }
     assert!(owed["next_try_at"].as_str().unwrap() > NOW);
     let channels = server.get("/api/v1/channels").data();
-    let hook = json!({ "name": "hook", "kind": "webhook", "owed": 1, "oldest_due_at": NOW });
+    let hook = json!({ "name": "hook", "kind": "webhook", "owed": 1, "oldest_due_at": NOW,
+                       "given_up_last_day": 0 });
     assert_eq!(channels["items"], json!([hook]));
     server.advance(MINUTE);
     receiver.next();

@@ -29,7 +29,7 @@
 //! was silenced. When a message is taken, what is silenced by then is held back: silences come and go meanwhile.
 //!
 //! # Layers
-//! A module uses only those of lower layers, and its own; a test reads the `use` lines.
+//! A module uses those of lower layers, and of its own without a cycle; a test reads the `use` lines.
 //!
 //! | layer | modules |
 //! |---|---|

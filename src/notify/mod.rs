@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::metrics::{NotifyMetrics, Told};
 use crate::model::{Answer, Message};
-use crate::store::{Attempted, Store, Take, Taken};
+use crate::store::{Attempted, NextMessage, Store, Take};
 
 /// How long the first attempt is followed by none, and the longest that any is; in between it doubles.
 const FIRST_WAIT_MS: i64 = 2_000;
@@ -136,8 +136,8 @@ impl Notifier {
             replaces: false,
         };
         let message = match self.store.take_message(take).await? {
-            Taken::Message(message) => message,
-            Taken::Nothing { next_ms } => return Ok(Some(next_ms.unwrap_or(NEVER_MS))),
+            NextMessage::Due(message) => message,
+            NextMessage::Nothing { next_ms } => return Ok(Some(next_ms.unwrap_or(NEVER_MS))),
         };
         // What was configured while it was taken counts: nothing goes to an address that was just taken back.
         let Some(setup) = self.setup.borrow().clone() else { return Ok(None) };

@@ -8,7 +8,7 @@ use super::edit::{self, Comment, Edit};
 use super::heartbeat::{self, CheckHeartbeats, HeartbeatsDone, TakePing};
 use super::ingest::{self, Ingest};
 use super::lifecycle::{self, Acknowledge, SetStatus};
-use super::outbox::{self, Attempted, Take, Taken};
+use super::outbox::{self, Attempted, NextMessage, Take};
 use super::session::{self, SessionChange};
 use super::silence::{self, SilenceChange};
 use super::tx::{Failure, Names, Tx};
@@ -121,7 +121,7 @@ pub enum Done {
     /// A silence as it now is.
     Silence(Box<Silence>),
     /// What a channel has to tell.
-    Taken(Taken),
+    Next(NextMessage),
     /// Heartbeats are as they should be.
     Heartbeats(HeartbeatsDone),
     /// It is on disk.

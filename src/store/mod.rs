@@ -60,7 +60,7 @@ pub use lifecycle::{Acknowledge, SetStatus, not_found};
 pub use list::{Filter, ListQuery, Page, Place, Sort, Span};
 use lock::Lock;
 pub use notifications::NotificationQuery;
-pub use outbox::{Attempted, Take, Taken};
+pub use outbox::{Attempted, NextMessage, Take};
 pub use session::{SESSIONS, SessionChange};
 pub use silence::{NewSilence, SilenceChange};
 pub use silences::SilenceQuery;

@@ -6,7 +6,7 @@ use tokio::sync::watch::Receiver;
 
 use super::Store;
 use super::job::{Done, Job};
-use super::outbox::{Attempted, Take, Taken};
+use super::outbox::{Attempted, NextMessage, Take};
 use crate::error::Error;
 use crate::model::{MessageId, Notification, Number, Owing, Standing};
 
@@ -32,14 +32,14 @@ impl Store {
     ///
     /// # Errors
     /// Because the store cannot take it now.
-    pub async fn take_message(&self, take: Take) -> Result<Taken, Error> {
+    pub async fn take_message(&self, take: Take) -> Result<NextMessage, Error> {
         match self.write(Job::Take(take)).await? {
-            Done::Taken(mut taken) => {
-                if let Taken::Message(message) = &mut taken {
+            Done::Next(mut next) => {
+                if let NextMessage::Due(message) = &mut next {
                     let silenced = self.silenced_now();
                     message.parts.iter_mut().for_each(|part| silenced.mark(&mut part.incident));
                 }
-                Ok(taken)
+                Ok(next)
             }
             _ => Err(super::unexpected()),
         }

@@ -135,6 +135,23 @@ fn no_module_uses_one_of_a_higher_layer() {
 }
 
 #[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources() {
+        let Some(module) = source.module.clone() else { continue };
+        let mut others = used(&source.code());
+        others.remove(&module);
+        uses.entry(module).or_default().extend(others);
+    }
+    // Those that use nothing of what is left are taken away, until nothing is left but circles.
+    while let Some(lowest) = uses.iter().find(|(_, of)| !of.iter().any(|name| uses.contains_key(name))) {
+        let lowest = lowest.0.clone();
+        uses.remove(&lowest);
+    }
+    assert!(uses.is_empty(), "{uses:#?}");
+}
+
+#[test]
 fn libraries_stay_where_they_belong() {
     for (library, home) in [
         ("hyper", "server"),

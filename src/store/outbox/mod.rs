@@ -14,7 +14,7 @@ use next::Health;
 
 pub use attempted::{Attempted, attempted_tx};
 pub use owe::{count_overflow_tx, move_silenced_tx, owe_of_tx, owe_tx, remind_no_more_tx};
-pub use take::{Take, Taken, take_tx};
+pub use take::{NextMessage, Take, take_tx};
 
 use super::tx::Tx;
 use crate::clock;

@@ -35,9 +35,9 @@ pub struct Take {
 
 /// What a channel has to tell.
 #[derive(Debug)]
-pub enum Taken {
+pub enum NextMessage {
     /// This, now.
-    Message(Box<Message>),
+    Due(Box<Message>),
     /// Nothing now; something at that time, if anything.
     Nothing {
         /// In milliseconds since the epoch.
@@ -48,7 +48,7 @@ pub enum Taken {
 /// Takes the message that is next for a channel: what belongs to it is marked, so that it is the same message at every
 /// attempt, also after a crash. Reminders that nobody needs any more are struck off.
 pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
-    let nothing = |next_ms| Ok(Done::Taken(Taken::Nothing { next_ms }));
+    let nothing = |next_ms| Ok(Done::Next(NextMessage::Nothing { next_ms }));
     let Some(position) = position_of(tx, &take.channel) else { return nothing(None) };
     watch_the_clock_tx(tx)?;
     strike_off_moot_tx(tx, position)?;
@@ -81,7 +81,7 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
         }
     }
     let message = message_tx(tx, row, id, &chosen)?;
-    Ok(Done::Taken(Taken::Message(Box::new(message))))
+    Ok(Done::Next(NextMessage::Due(Box::new(message))))
 }
 
 /// What is next, when all is held back of which nobody is to hear now.

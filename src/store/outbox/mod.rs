@@ -2,6 +2,7 @@
 //! or given up.
 
 mod attempted;
+mod list;
 mod next;
 mod owe;
 mod take;
@@ -13,6 +14,7 @@ use rusqlite::{Row, params};
 use next::Health;
 
 pub use attempted::{Attempted, attempted_tx};
+pub use list::NotificationQuery;
 pub use owe::{count_overflow_tx, move_silenced_tx, owe_of_tx, owe_tx, remind_no_more_tx};
 pub use take::{NextMessage, Take, take_tx};
 

@@ -4,9 +4,13 @@
 //! its silence ends. Whether something else holds it by then is decided when its turn has come, not before: silences
 //! come, go and overlap meanwhile, and incidents change.
 
+mod list;
+
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+
+pub use list::SilenceQuery;
 
 use super::job::Done;
 use super::outbox;

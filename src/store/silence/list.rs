@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row, params};
 
-use super::Store;
-use super::job::{Done, Job};
-use super::outbox::{services_of, subject_of};
-use super::silence::{self, COLUMNS, SilenceChange};
+use super::super::job::{Done, Job};
+use super::super::outbox::{services_of, subject_of};
+use super::super::{Store, unexpected};
+use super::{COLUMNS, SilenceChange};
 use crate::error::Error;
 use crate::model::{Incident, Number};
 use crate::routing::{Silence, SilenceState, Silences};
@@ -28,7 +28,7 @@ pub struct SilenceQuery {
 
 /// Tells of incidents whether they are silenced at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct SilencedNow {
+pub(in crate::store) struct SilencedNow {
     silences: Arc<Silences>,
     now_ms: i64,
 }
@@ -56,7 +56,7 @@ impl Store {
     pub async fn change_silence(&self, change: SilenceChange) -> Result<Silence, Error> {
         match self.write(Job::Silence(change)).await? {
             Done::Silence(silence) => Ok(*silence),
-            _ => Err(super::unexpected()),
+            _ => Err(unexpected()),
         }
     }
 
@@ -75,14 +75,14 @@ impl Store {
     /// `not_found`, or because the store cannot be read now.
     pub async fn silence(&self, id: i64, most: usize) -> Result<(Silence, Vec<Number>), Error> {
         let found = self.read(move |connection| {
-            let Some(silence) = silence::find(connection, id)? else { return Ok(None) };
+            let Some(silence) = super::find(connection, id)? else { return Ok(None) };
             let sql = "SELECT incident FROM silenced WHERE silence = ?1 ORDER BY incident DESC LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
             let number = |row: &Row<'_>| row.get(0).map(Number::from_row_id);
             let numbers = statement.query_map([id, most as i64], number)?.collect::<rusqlite::Result<_>>()?;
             Ok(Some((silence, numbers)))
         });
-        found.await?.ok_or_else(|| silence::not_found(id))
+        found.await?.ok_or_else(|| super::not_found(id))
     }
 
     /// The newest of the silences that an incident was silenced by.
@@ -96,7 +96,7 @@ impl Store {
                  ORDER BY id DESC LIMIT ?2"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([number.to_row_id(), OF_AN_INCIDENT as i64], silence::read)?;
+            let rows = statement.query_map([number.to_row_id(), OF_AN_INCIDENT as i64], super::read)?;
             rows.collect()
         })
         .await
@@ -109,12 +109,12 @@ impl Store {
     }
 
     /// What is silenced at this moment.
-    pub(super) fn silenced_now(&self) -> SilencedNow {
+    pub(in crate::store) fn silenced_now(&self) -> SilencedNow {
         SilencedNow { silences: self.feed.silences(), now_ms: self.clock.now_ms() }
     }
 
     /// The same incident, marked if it is silenced.
-    pub(super) fn marked(&self, mut incident: Incident) -> Incident {
+    pub(in crate::store) fn marked(&self, mut incident: Incident) -> Incident {
         self.silenced_now().mark(&mut incident);
         incident
     }
@@ -136,6 +136,6 @@ fn list(connection: &Connection, query: &SilenceQuery, now_ms: i64) -> rusqlite:
     let sql = format!("SELECT {COLUMNS} FROM silence WHERE {condition} ORDER BY id DESC LIMIT ?2 OFFSET ?3");
     let mut statement = connection.prepare_cached(&sql)?;
     let values = params![now_ms, query.limit as i64, query.offset as i64];
-    let rows = statement.query_map(values, silence::read)?;
+    let rows = statement.query_map(values, super::read)?;
     Ok((rows.collect::<rusqlite::Result<_>>()?, total))
 }

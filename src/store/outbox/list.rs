@@ -4,9 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use tokio::sync::watch::Receiver;
 
-use super::Store;
-use super::job::{Done, Job};
-use super::outbox::{Attempted, NextMessage, Take};
+use super::super::job::{Done, Job};
+use super::super::{Store, unexpected};
+use super::{Attempted, NextMessage, Take};
 use crate::error::Error;
 use crate::model::{MessageId, Notification, Number, Owing, Standing};
 
@@ -41,7 +41,7 @@ impl Store {
                 }
                 Ok(next)
             }
-            _ => Err(super::unexpected()),
+            _ => Err(unexpected()),
         }
     }
 

@@ -33,7 +33,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`clock`], [`error`], [`hex`], [`json`], [`outbound`], [`route`] |
+//! | 0 | [`clock`], [`error`], [`hex`], [`json`], [`outbound`], [`redact`], [`route`] |
 //! | 1 | [`metrics`], [`model`], [`reply`] |
 //! | 2 | [`source`], [`channel`], [`registry`], [`routing`], [`config`], [`store`] |
 //! | 3 | [`handler`], [`notify`] |
@@ -54,6 +54,7 @@ pub mod metrics;
 pub mod model;
 pub mod notify;
 pub mod outbound;
+pub mod redact;
 pub mod registry;
 pub mod reply;
 pub mod route;

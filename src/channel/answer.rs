@@ -40,10 +40,17 @@ pub enum VerdictKind {
     Never,
 }
 
-/// Judges an answer by its status, and by what the channel knows of its receiver.
-pub fn judge(answer: &Answered<'_>, refused_when: Option<&Expression>, wait: Option<&Expression>) -> Verdict {
+/// Judges an answer by its status, and by what the channel knows of its receiver; `clean` takes out of its text what
+/// nobody is to see.
+pub fn judge(
+    answer: &Answered<'_>,
+    clean: impl Fn(&str) -> String,
+    refused_when: Option<&Expression>,
+    wait: Option<&Expression>,
+) -> Verdict {
     let Answered { status, retry_after, body, now_s } = *answer;
-    let shown = line(&String::from_utf8_lossy(body), SHOWN);
+    // Cut only then: half a secret is one too.
+    let shown = line(&clean(&String::from_utf8_lossy(body)), SHOWN);
     let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let named = format!("{status} {}", reason.unwrap_or_default()).trim().to_owned();
     let with_body = || if shown.is_empty() { named.clone() } else { format!("{named}: {shown}") };
@@ -56,8 +63,7 @@ pub fn judge(answer: &Answered<'_>, refused_when: Option<&Expression>, wait: Opt
         // The message itself is wrong for it, or nobody is there any more: nothing that time mends.
         400 | 410 | 413 | 422 => Verdict { kind: VerdictKind::Never, text: with_body() },
         300..=399 => {
-            let text =
-                format!("{named}: it sends on to another address, which is not followed; name that one");
+            let text = format!("{named}: redirects are not followed; configure the final URL");
             Verdict { kind: VerdictKind::Later(None), text }
         }
         _ => {
@@ -98,7 +104,8 @@ mod tests {
     fn kind(status: u16, retry_after: Option<&str>, body: &str, lie: &str) -> VerdictKind {
         let answer = Answered { status, retry_after, body: body.as_bytes(), now_s: 1_795_420_800 };
         let expression = |text: &str| Expression::compile(text).unwrap();
-        judge(&answer, Some(&expression(lie)), Some(&expression("payload.parameters.retry_after"))).kind
+        let wait = expression("payload.parameters.retry_after");
+        judge(&answer, str::to_owned, Some(&expression(lie)), Some(&wait)).kind
     }
 
     #[test]
@@ -132,7 +139,17 @@ mod tests {
     fn what_is_kept_of_an_answer_is_a_line() {
         let long = format!("no\n\tsuch\u{7}{}", "x".repeat(500));
         let answer = Answered { status: 404, retry_after: None, body: long.as_bytes(), now_s: 0 };
-        let text = judge(&answer, None, None).text;
+        let text = judge(&answer, str::to_owned, None, None).text;
         assert!(text.starts_with("404 Not Found: no suchxxx") && text.len() < 250, "{text}");
+    }
+
+    #[test]
+    fn what_is_not_shown_of_an_answer_still_says_what_it_means() {
+        let body = br#"{"status": 0, "chat": 1234567, "parameters": {"retry_after": 7}}"#;
+        let answer = Answered { status: 200, retry_after: None, body, now_s: 0 };
+        let lie = Expression::compile("payload.status == 0").unwrap();
+        let verdict = judge(&answer, |text| text.replace("1234567", "[redacted]"), Some(&lie), None);
+        assert_eq!(verdict.kind, VerdictKind::Later(None));
+        assert!(verdict.text.contains("\"chat\": [redacted]"), "{}", verdict.text);
     }
 }

@@ -11,17 +11,13 @@ mod text;
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 pub use answer::{Answered, Verdict, VerdictKind, line};
 pub use email::{Email, Encryption, Login, Mail, MailServer, MailTemplates, Mailbox, Stage};
 pub use request::HttpRequest;
 pub use sign::sign;
 pub use template::{NAMES, Template};
 
-/// What is shorter is a word that says nothing: a priority, a name.
-const SECRET_BYTES: usize = 6;
+use crate::redact::{SECRET_BYTES, forms, parts, redact, web_address};
 
 /// A way to tell people.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,27 +51,26 @@ impl Channel {
         }
     }
 
-    /// A text in which none of the channel's secrets is.
+    /// A text in which none of the channel's secrets is. Where an address is one, its host is not.
     #[must_use]
     pub fn without_secrets(&self, text: &str) -> String {
-        let secrets: Vec<String> = match &self.transport {
-            Transport::Http(_) => {
+        let secrets = match &self.transport {
+            Transport::Http(request) => {
                 let of = |name| self.secret(name).unwrap_or_default();
-                let login = format!("{}:{}", of("user"), of("password"));
-                let given = self.with.iter().map(|(_, secret)| secret.as_str()).chain([login.as_str()]);
-                let forms = given.flat_map(|secret| {
-                    let encoded = STANDARD.encode(secret);
-                    [secret.to_owned(), percent_encoded(secret), json_escaped(secret), encoded]
-                });
-                forms.filter(|form| form.len() >= SECRET_BYTES).collect()
+                let mut given = vec![format!("{}:{}", of("user"), of("password"))];
+                for (_, value) in &self.with {
+                    given.extend(web_address(value).map_or_else(|| vec![value.clone()], |url| parts(&url)));
+                }
+                // What a preset's address says besides is known to everybody.
+                if presets::text(self.kind).is_none() {
+                    given.extend(request.address(self).iter().flat_map(parts));
+                }
+                given.iter().flat_map(|secret| forms(secret)).collect()
             }
             // Whose mailbox is full, and which server says so, is what the operator has to know.
             Transport::Email(email) => email.server.secrets(),
         };
-        // One may begin another: the longer first.
-        let mut secrets = secrets;
-        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[redacted]"))
+        redact(text, secrets)
     }
 
     /// The name of a host in which no secret is. An address that `with` gives as a whole leads there, and is not one.
@@ -89,19 +84,6 @@ impl Channel {
     fn secret(&self, name: &str) -> Option<&str> {
         self.with.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
-}
-
-fn percent_encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// As the filter `tojson` writes it.
-fn json_escaped(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or(&json);
-    [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\'', "\\u0027")]
-        .into_iter()
-        .fold(inside.to_owned(), |text, (c, escaped)| text.replace(c, escaped))
 }
 
 impl fmt::Debug for Channel {

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::answer::{self, Answered};
 use super::{Channel, Template, Verdict, sign};
+use crate::redact::web_address;
 use crate::source::Expression;
 
 /// The parts of a request, each a template, and what answers mean.
@@ -42,18 +43,17 @@ impl HttpRequest {
         id: &str,
         now_s: i64,
     ) -> Result<http::Request<Vec<u8>>, String> {
-        let with =
-            Value::from_pairs(channel.with.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let context = merge_maps([context.clone(), Value::from_pairs([("with", with)])]);
+        let context = merge_maps([context.clone(), with(channel)]);
         let rendered = self.url.render(&context)?;
-        let url = Url::parse(rendered.trim()).map_err(|error| format!("its URL is none: {error}"))?;
+        let url =
+            Url::parse(rendered.trim()).map_err(|error| format!("the rendered URL is invalid: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err("its URL begins with neither http:// nor https://".into());
+            return Err("the rendered URL begins with neither http:// nor https://".into());
         }
         let mut request = http::Request::builder().method(self.method.clone()).uri(url.as_str());
         for (name, template) in &self.headers {
             // A header is one line, whatever titles contain.
-            let value = template.render(&context)?.replace(['\r', '\n'], " ");
+            let value = template.render(&context)?.replace(|c: char| c.is_control(), " ");
             if value.trim().is_empty() {
                 continue;
             }
@@ -61,23 +61,29 @@ impl HttpRequest {
             request = request.header(name, value.map_err(|_| format!("the header {name} cannot be sent"))?);
         }
         let body = self.body.render(&context)?.into_bytes();
-        if self.is_signed
-            && let Some(secret) = channel.secret("secret")
-        {
-            let signature = sign(secret, id, now_s, &body)?;
-            request = request
-                .header("webhook-id", id)
-                .header("webhook-timestamp", now_s)
-                .header("webhook-signature", signature);
-        } else if self.is_signed {
+        if self.is_signed {
             request = request.header("webhook-id", id).header("webhook-timestamp", now_s);
+            if let Some(secret) = channel.secret("secret") {
+                request = request.header("webhook-signature", sign(secret, id, now_s, &body)?);
+            }
         }
         request.body(body).map_err(|error| format!("it is no request: {error}"))
     }
 
-    /// What an answer means. Its text may show secrets of the channel.
-    #[must_use]
-    pub fn judge(&self, answer: &Answered<'_>) -> Verdict {
-        answer::judge(answer, self.refused_when.as_ref(), self.retry_after.as_ref())
+    /// Where it leads, as far as that does not depend on the message.
+    pub(super) fn address(&self, channel: &Channel) -> Option<Url> {
+        web_address(&self.url.render(&with(channel)).ok()?)
     }
+
+    /// What an answer means; `clean` takes out of its text what nobody is to see.
+    #[must_use]
+    pub fn judge(&self, answer: &Answered<'_>, clean: impl Fn(&str) -> String) -> Verdict {
+        answer::judge(answer, clean, self.refused_when.as_ref(), self.retry_after.as_ref())
+    }
+}
+
+/// The addresses and tokens of a channel, as templates name them.
+fn with(channel: &Channel) -> Value {
+    let with = channel.with.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Value::from_pairs([("with", Value::from_pairs(with))])
 }

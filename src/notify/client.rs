@@ -29,11 +29,6 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Takes out of its body what nobody is to see.
-    pub fn clean(&mut self, clean: impl Fn(&str) -> String) {
-        self.body = clean(&String::from_utf8_lossy(&self.body)).into_bytes();
-    }
-
     /// The same, as channels judge it; `now_s` is when it came.
     #[must_use]
     pub fn answered(&self, now_s: i64) -> Answered<'_> {

@@ -58,7 +58,7 @@ impl Setup {
     pub async fn tell(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, Untold> {
         let clean = |text: &str| channel.without_secrets(text);
         let verdict = match &channel.transport {
-            Transport::Http(_) => self.request(channel, message, clock).await,
+            Transport::Http(request) => self.request(channel, request, message, clock).await,
             Transport::Email(email) => self.mail(channel, email, message, clock.now_ms()).await,
         };
         match verdict {
@@ -68,13 +68,17 @@ impl Setup {
         }
     }
 
-    async fn request(&self, channel: &Channel, message: &Message, clock: &Clock) -> Result<Verdict, Untold> {
-        let rendered = self.render(channel, message, clock.now_ms());
-        let (request, rendered) = rendered.map_err(Untold::Unwritten)?;
-        let mut reply = self.client.send(rendered).await.map_err(Untold::Unanswered)?;
-        // Before anything is cut from it: half a secret is one too.
-        reply.clean(|text| without_links(&channel.without_secrets(text)));
-        Ok(request.judge(&reply.answered(clock.now_ms() / 1000)))
+    async fn request(
+        &self,
+        channel: &Channel,
+        request: &HttpRequest,
+        message: &Message,
+        clock: &Clock,
+    ) -> Result<Verdict, Untold> {
+        let rendered = self.render(channel, request, message, clock.now_ms()).map_err(Untold::Unwritten)?;
+        let reply = self.client.send(rendered).await.map_err(Untold::Unanswered)?;
+        let clean = |text: &str| without_links(&channel.without_secrets(text));
+        Ok(request.judge(&reply.answered(clock.now_ms() / 1000), clean))
     }
 
     async fn mail(
@@ -91,16 +95,15 @@ impl Setup {
         Ok(Verdict { text: line(&text, MAIL_ANSWER), ..verdict })
     }
 
-    fn render<'a>(
+    fn render(
         &self,
-        channel: &'a Channel,
+        channel: &Channel,
+        request: &HttpRequest,
         message: &Message,
         now_ms: i64,
-    ) -> Result<(&'a HttpRequest, http::Request<Vec<u8>>), String> {
-        let Transport::Http(request) = &channel.transport else { return Err("it is no request".into()) };
+    ) -> Result<http::Request<Vec<u8>>, String> {
         let context = self.sender.context(message, &channel.name, now_ms).map_err(not_sent)?;
-        let rendered = request.render(channel, &context, &message.id.to_string(), now_ms / 1000);
-        Ok((request, rendered.map_err(not_sent)?))
+        request.render(channel, &context, &message.id.to_string(), now_ms / 1000).map_err(not_sent)
     }
 
     /// What [`Self::tell`] would send, without the channel's secrets.
@@ -109,8 +112,8 @@ impl Setup {
     /// Why nothing would be sent.
     pub fn draft(&self, channel: &Channel, message: &Message, now_ms: i64) -> Result<Draft, String> {
         let draft = match &channel.transport {
-            Transport::Http(_) => {
-                self.render(channel, message, now_ms).map(|(_, request)| Draft::of(&request))
+            Transport::Http(request) => {
+                self.render(channel, request, message, now_ms).map(|rendered| Draft::of(&rendered))
             }
             Transport::Email(email) => {
                 let context = self.sender.context(message, &channel.name, now_ms).map_err(not_sent)?;

@@ -397,6 +397,18 @@ fn incidents_that_were_only_counted_are_told_of_too() {
     }
 }
 
+#[test]
+fn a_header_is_a_line_whatever_a_title_contains() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!(
+        "[[channels]]\nname = 'it'\nkind = 'custom'\n[channels.request]\nurl = '{}'\nbody = ''\n\
+         [channels.request.headers]\nTitle = '{{{{ title }}}}'\n[[routes]]\nchannels = ['it']\ndigest = '0s'\n",
+        receiver.url()
+    ));
+    server.alert(json!({ "title": "A\u{1}b\u{7f}c\u{85}d\te \u{1b}[0m" }));
+    assert_eq!(receiver.next().header("title"), Some("[SEV2] A b c d e  [0m"));
+}
+
 /// Firebell takes what three of the receivers take, by code that knows nothing of channels.
 #[test]
 fn another_firebell_understands_what_is_sent_to_pagerduty_ntfy_and_gotify() {
@@ -512,5 +524,5 @@ fn render(
 }
 
 fn judge(channel: &Channel, answer: &Answered<'_>) -> Verdict {
-    http(channel).judge(answer)
+    http(channel).judge(answer, str::to_owned)
 }

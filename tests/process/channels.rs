@@ -98,7 +98,7 @@ fn a_test_message_is_sent_and_the_answer_shown() {
         request.contains("Bearer tk_a-secret\"token") && request.contains("a-topic-that-nobody-guesses"),
         "{request}"
     );
-    assert!(request.contains("-000\""), "no incident has that number: {request}");
+    assert!(request.contains("-000-"), "no incident has that number: {request}");
     assert!(stdout.starts_with(&format!("POST http://{addr}\n{{\n")), "{stdout}");
     assert!(stdout.contains("[SEV3] This is a test") && stdout.ends_with("\n}\ntaken: 200 OK\n"), "{stdout}");
     assert!(stdout.contains("\"topic\": \"[redacted]\"") && !stdout.contains("nobody-guesses"), "{stdout}");
@@ -118,6 +118,38 @@ fn a_test_message_is_sent_and_the_answer_shown() {
         stderr,
         "the receiver takes no such message; its request is in [channels.request] of the configuration\n"
     );
+}
+
+#[test]
+fn no_part_of_an_address_that_is_a_secret_is_shown() {
+    for (channel, answer, expected) in [
+        (
+            "kind = 'slack'\nwith = { url = 'http://ADDR/services/T0/B0/verysecret?token=another-1' }",
+            "HTTP/1.1 404 X\r\nContent-Length: 59\r\n\r\nCannot POST /services/T0/B0/verysecret with token another-1",
+            "404 Not Found: Cannot POST [redacted] with token [redacted]",
+        ),
+        (
+            "kind = 'webhook'\nwith = { url = 'http://bell:verysecret@ADDR/hook' }",
+            "HTTP/1.1 401 X\r\nContent-Length: 60\r\n\r\nno: bell:verysecret, verysecret, YmVsbDp2ZXJ5c2VjcmV0, hook.",
+            "401 Unauthorized: no: [redacted], [redacted], [redacted], hook.",
+        ),
+        (
+            "kind = 'custom'\n[channels.request]\nurl = 'http://bell:verysecret@ADDR/hook?token=another-1'\nbody = '{}'",
+            "HTTP/1.1 401 X\r\nContent-Length: 58\r\n\r\nno: bell:verysecret, YmVsbDp2ZXJ5c2VjcmV0, /hook?another-1",
+            "401 Unauthorized: no: [redacted], [redacted], /hook?[redacted]",
+        ),
+    ] {
+        let (addr, receiver) = answering(answer);
+        let channel = channel.replace("ADDR", &addr.to_string());
+        let folder = Folder::new(&format!("{CONFIG}[[channels]]\nname = 'it'\n{channel}\n"));
+        let (code, stdout, stderr) = run(&folder, &["test", "it"]);
+        assert_eq!(code, Some(1), "{stderr}");
+        receiver.join().unwrap();
+        assert!(stdout.starts_with(&format!("POST http://{addr}\n")), "{stdout}");
+        assert!(stdout.ends_with(&format!("\nnot taken: {expected}\n")), "{stdout}");
+        let all = format!("{stdout}{stderr}");
+        assert!(!all.contains("verysecret") && !all.contains("another-1"), "{all}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use crate::channel::percent_encoded;
+use crate::redact::percent_encoded;
 
 /// A mail server, and how it is spoken to. Its name and password show themselves to nobody.
 #[derive(Clone, PartialEq, Eq)]

@@ -142,11 +142,60 @@ fn links_outlive_a_restart_and_can_be_done_without() {
     let link = path(&links(&receiver.next()), "resolve");
     let head = format!("{}{}{}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
     server.restart(&format!("{head}{}", config(&receiver, "[notify]\nlinks_for = '0s'")));
-    assert_eq!(look(&server, &link).status, 200);
+    for response in [look(&server, &link), press(&server, &link)] {
+        assert_eq!(response.status, 404);
+        assert!(response.text.contains("turned off here; open INC-2026-001 instead"), "{}", response.text);
+    }
+    assert_eq!(server.show("INC-2026-001")["status"], "new");
     server.alert(json!({ "title": "Two" }));
     assert_eq!(receiver.next().json(), json!([]));
+    server.reload(&format!("{head}{}", config(&receiver, "")));
+    assert_eq!(look(&server, &link).status, 200);
     server.advance(DAY);
     assert_eq!(look(&server, &link).status, 404);
+}
+
+/// Which the helper looks for in every answer, and the harness in the log.
+#[track_caller]
+fn assert_answer(receiver: &Receiver, channel: &str, expected: &str) {
+    let channel = channel.replace("ADDR", &receiver.addr.to_string());
+    let server = Server::with(&format!(
+        "[[channels]]\nname = 'it'\n{channel}\n[[routes]]\nchannels = ['it']\ndigest = '0s'\n"
+    ));
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    crate::notify::wait_for(&server, "attempts = 1");
+    let answer = server.get("/api/v1/notifications").data()["items"][0]["answer"].clone();
+    assert_eq!(answer, expected);
+    assert!(
+        !server.send("GET", "/incidents/INC-2026-001", &[("Accept", "text/html")], b"").text.contains("HUSH")
+    );
+}
+
+#[test]
+fn no_part_of_an_address_that_is_a_secret_is_shown() {
+    let echo = Behaviour::Answer(
+        404,
+        "",
+        "Cannot POST /services/T0/B0/HUSH-verysecret?token=HUSH-query-1 (HUSH-query-1, T0/B0/HUSH-verysecret) at hooks",
+    );
+    assert_answer(
+        &Receiver::with([echo]),
+        "kind = 'slack'\nwith = { url = 'http://ADDR/services/T0/B0/HUSH-verysecret?token=HUSH-query-1' }",
+        "404 Not Found: Cannot POST [redacted] ([redacted], T0/B0/[redacted]) at hooks",
+    );
+    // That of one's own request may be written into the configuration as it is.
+    let echo = Behaviour::Answer(
+        500,
+        "",
+        "bell:HUSH-password Basic YmVsbDpIVVNILXBhc3N3b3Jk at /HUSH-hook/HUSH-with-1 HUSH-hook (HUSH-password)",
+    );
+    assert_answer(
+        &Receiver::with([echo]),
+        "kind = 'custom'\nwith = { key = 'HUSH-with-1' }\n[channels.request]\n\
+         url = 'http://bell:HUSH-password@ADDR/HUSH-hook/{{ with.key }}'\nbody = ''",
+        "500 Internal Server Error: [redacted] Basic [redacted] at [redacted] [redacted] ([redacted])",
+    );
 }
 
 #[test]

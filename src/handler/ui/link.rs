@@ -14,14 +14,14 @@ use crate::store::{Acknowledge, SetStatus};
 
 impl Handler {
     /// `GET /act/{link}`
-    pub(super) async fn link_page(&self, link: &str) -> Result<Page, Error> {
-        let link = self.read_link(link)?;
+    pub(super) async fn link_page(&self, live: &Live, link: &str) -> Result<Page, Error> {
+        let link = self.read_link(live, link)?;
         self.show_link(&link, None).await
     }
 
     /// `POST /act/{link}`
     pub(super) async fn act_by_link(&self, live: &Live, head: &Parts, link: &str) -> Result<Page, Error> {
-        let link = self.read_link(link)?;
+        let link = self.read_link(live, link)?;
         let (number, caller) = (link.number, format!("channel:{}", link.channel));
         let done = match link.action {
             LinkAction::Acknowledge => self.store.acknowledge(Acknowledge { number, caller }).await,
@@ -44,7 +44,7 @@ impl Handler {
         }
     }
 
-    fn read_link(&self, text: &str) -> Result<ActLink, Error> {
+    fn read_link(&self, live: &Live, text: &str) -> Result<ActLink, Error> {
         let link = ActLink::verify(text, self.store.link_key()).ok_or_else(|| {
             let message =
                 "this link is not whole, or was made by another Firebell; open the incident instead";
@@ -52,6 +52,12 @@ impl Handler {
         })?;
         if link.expires_s <= self.now_ms() / 1000 {
             let message = format!("this link has expired; open {} instead", link.number);
+            return Err(Error::new(Kind::NotFound, message));
+        }
+        // Also those that were sent before that was said.
+        if live.config.notify.links_for_ms == 0 {
+            let message =
+                format!("links like this one have been turned off here; open {} instead", link.number);
             return Err(Error::new(Kind::NotFound, message));
         }
         Ok(link)

@@ -106,7 +106,7 @@ impl Handler {
         let form = Form::read(live, head, body)?;
         match page {
             // Whoever has the link may: that is what it is signed for.
-            Some(route::Page::Link) => return self.link_page(name).await.map(Said::Page),
+            Some(route::Page::Link) => return self.link_page(live, name).await.map(Said::Page),
             Some(route::Page::ActByLink) => {
                 return self.act_by_link(live, head, name).await.map(Said::Page);
             }

@@ -158,11 +158,10 @@ fn test(flag: Option<&Path>, name: &str, json: bool) -> Outcome {
     let (_, config) = load(flag)?;
     let channel = named(&config, name)?;
     let clock = Clock::System;
-    let message = sample(clock.now_ms());
-    let mut messages = vec![message];
+    let mut messages = vec![sample(clock.now_ms())];
     if channel.is_one_by_one() {
         // The receiver keeps track: what is opened there is to be closed again.
-        messages.push(resolved(sample(clock.now_ms())));
+        messages.extend(messages.first().cloned().map(resolved));
     }
     let mut all = Vec::new();
     for message in &messages {

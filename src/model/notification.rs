@@ -207,8 +207,6 @@ pub struct Message {
     pub due_at: i64,
     /// When the last of it was: for so long it is tried.
     pub last_due_at: i64,
-    /// Why that is not when it happened.
-    pub held: Held,
     /// The comments of the silences that it was held by; not all of them where they are many.
     pub silences: Vec<String>,
     /// Attempts before this one.

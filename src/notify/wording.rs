@@ -5,12 +5,12 @@ use minijinja::value::{Serde, merge_maps};
 use serde::Serialize;
 use url::{Host, Url};
 
-use crate::clock::{duration, rfc3339};
+use crate::clock::{duration, rfc3339, utc_minute};
 use crate::handler::IncidentView;
 use crate::json;
 use crate::model::{
-    ActLink, Held, Incident, LinkAction, LinkKey, Message, MessageId, Number, Part, Reason, ServiceName,
-    Severity, Status,
+    ActLink, Incident, LinkAction, LinkKey, Message, MessageId, Number, Part, Reason, ServiceName, Severity,
+    Status,
 };
 use crate::source::from_json;
 
@@ -85,13 +85,11 @@ impl Sender {
         actions.map(link).collect()
     }
 
-    /// What is the same for all messages about one incident, and for no others, also when the store was made anew.
+    /// What all mails about one incident answer to, and no others.
     #[must_use]
     pub fn thread_of(&self, message: &Message) -> String {
-        match single(message) {
-            Some(Part { incident, .. }) => format!("{}_{:x}", incident.number, incident.created_at),
-            None => format!("summary_{}", message.id),
-        }
+        // A summary is a thread by itself, and no mail answers to itself.
+        single(message).map_or_else(|| format!("summary_{}", message.id), |_| key_of(message))
     }
 
     /// Where its links lead to, as mail names hosts.
@@ -146,10 +144,7 @@ impl Sender {
             more,
             actions: single.map_or_else(Vec::new, |part| self.actions(&part.incident, channel, now_ms)),
             organization: &self.organization,
-            key: single.map_or_else(
-                || format!("firebell-summary-{}", message.id.first),
-                |part| part.incident.number.to_string(),
-            ),
+            key: key_of(message),
         };
         Ok(Value::from(Serde(context)))
     }
@@ -169,6 +164,15 @@ fn single(message: &Message) -> Option<&Part> {
     match message.parts.as_slice() {
         [part] if message.incidents <= 1 => Some(part),
         _ => None,
+    }
+}
+
+/// What is the same for all messages about one incident, and for no others: neither those of another Firebell nor those of
+/// a store that was made anew. 255 characters at PagerDuty, 64 of A-Z, a-z, 0-9, `-` and `_` at ntfy.
+fn key_of(message: &Message) -> String {
+    match single(message) {
+        Some(Part { incident, .. }) => format!("{}-{:x}", incident.number, incident.created_at),
+        None => message.id.to_string(),
     }
 }
 
@@ -211,8 +215,7 @@ fn text_of(part: &Part) -> String {
 /// When it came to be as it is: `2026-11-25 10:00 UTC`.
 fn since(incident: &Incident) -> String {
     let at = incident.closed_at.or(incident.resolved_at).unwrap_or(incident.created_at);
-    let iso = rfc3339(at);
-    format!("{} {} UTC", &iso[..10], &iso[11..16])
+    utc_minute(at)
 }
 
 fn summary_title(message: &Message, more: usize) -> String {
@@ -281,14 +284,5 @@ pub fn sample(now_ms: i64) -> Message {
     let parts = vec![Part { incident, reason: Reason::Created }];
     let id = MessageId { first: 0, at: now_ms };
     let silences = Vec::new();
-    Message {
-        id,
-        due_at: now_ms,
-        last_due_at: now_ms,
-        held: Held::No,
-        silences,
-        attempts: 0,
-        parts,
-        incidents: 1,
-    }
+    Message { id, due_at: now_ms, last_due_at: now_ms, silences, attempts: 0, parts, incidents: 1 }
 }

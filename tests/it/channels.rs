@@ -356,7 +356,7 @@ fn context(public_url: &str) -> Context {
         "message": { "id": "msg_1_1", "at": "2026-11-23T08:00:00.123Z", "attempt": 1 },
         "reason": "created", "title": "[SEV1] It", "text": "Website", "severity": "SEV1", "is_resolved": false,
         "url": url, "late": null, "incident": incident, "incidents": [incident], "count": 1, "more": 0,
-        "actions": [acknowledge, silence], "organization": "Home", "key": "INC-2026-001"
+        "actions": [acknowledge, silence], "organization": "Home", "key": "INC-2026-001-1a2b3c"
     })))
 }
 
@@ -385,7 +385,7 @@ fn incidents_that_were_only_counted_are_told_of_too() {
     // As it is when a channel owed more than it may; also by those that want each incident by itself.
     let counted = Context::from(Serde(json!({
         "reason": "summary", "title": "37 incidents", "text": "and 37 more", "incident": null, "incidents": [], "count": 37,
-        "more": 37, "actions": [], "url": "https://bell.example.net/", "key": "firebell-summary-7"
+        "more": 37, "actions": [], "url": "https://bell.example.net/", "key": "msg_1_7"
     })));
     for case in CASES {
         let context = merge_maps([context("https://bell.example.net"), counted.clone()]);

@@ -173,11 +173,10 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Mes
         let incident = read::incident(tx.connection, Number::from_row_id(incident))?;
         parts.extend(incident.map(|incident| Part { incident, reason }));
     }
-    let held = chosen.iter().map(|one| one.held).find(|held| *held != Held::No).unwrap_or(Held::No);
     let attempts = chosen.iter().map(|one| one.attempts).max().unwrap_or(0);
     let silences = comments_tx(tx, channel, id)?;
     let id = MessageId { first: id, at };
-    Ok(Message { id, due_at, last_due_at, held, silences, attempts, parts, incidents })
+    Ok(Message { id, due_at, last_due_at, silences, attempts, parts, incidents })
 }
 
 /// Why a message was held back by people, in their words.

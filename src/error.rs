@@ -87,7 +87,7 @@ pub struct FieldError {
     /// The field as the sender wrote it, with a path into objects: `metadata.region`.
     pub field: String,
     /// Machine-readable: `required`, `wrong_type`, `empty`, `too_long`, `too_many`, `not_in_list`, `invalid`,
-    /// `out_of_range`, `unknown_service`, `inactive_service`.
+    /// `out_of_range`, `unknown_field`, `unknown_service`, `inactive_service`.
     pub code: &'static str,
     /// What is wrong and what would be right, to follow the field's name in a sentence.
     pub message: String,

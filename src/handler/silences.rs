@@ -136,6 +136,8 @@ impl Handler {
         }
         let ends_at = read_end(&mut fields, starts_at, now_ms);
         let comment = fields.required_text("comment", COMMENT);
+        // One that is ignored may be the condition that was to make it a narrow one.
+        fields.refuse_unknown();
         fields.finish()?;
         let (Some(ends_at), Some(comment)) = (ends_at, comment) else {
             return Err(Error::internal("no end or comment and no error says so"));
@@ -158,6 +160,7 @@ impl Handler {
         let ends_at = read_time(&mut fields, "ends_at");
         check_end(&mut fields, ends_at, silence.starts_at, now_ms);
         let comment = fields.replacing_text("comment", COMMENT, false).flatten();
+        fields.refuse_unknown();
         if ends_at.is_none() && comment.is_none() && fields.errors.is_empty() {
             fields.error("body", "required", "changes nothing; send ends_at, comment or both");
         }
@@ -375,14 +378,14 @@ fn read_end(fields: &mut Fields<'_>, starts_at: i64, now_ms: i64) -> Option<i64>
 fn check_end(fields: &mut Fields<'_>, ends_at: Option<i64>, starts_at: i64, now_ms: i64) {
     let Some(ends_at) = ends_at else { return };
     if ends_at <= starts_at {
-        fields.error("ends_at", "out_of_range", "must be later than starts_at");
+        fields.error("ends_at", "out_of_range", "must be later than the start");
     } else if ends_at <= now_ms {
         fields.error(
             "ends_at",
             "out_of_range",
-            "is past; a silence that is to end now is ended by POST …/end",
+            "must be in the future; a silence can be ended at once instead",
         );
     } else if ends_at - starts_at.max(now_ms) > YEAR_MINUTES * MINUTE_MS {
-        fields.error("ends_at", "out_of_range", "is more than a year after it begins; silences end");
+        fields.error("ends_at", "out_of_range", "must be within a year of the start");
     }
 }

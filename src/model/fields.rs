@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Severity;
-use crate::error::{Error, FieldError, nearest};
+use crate::error::{Error, FieldError, MAX_FIELDS, nearest};
 use crate::json::{Json, Member};
 
 /// Warnings in one answer; a body can hold more strange members than anybody would read about.
@@ -172,6 +172,20 @@ impl<'a> Fields<'a> {
         self.error(name, "wrong_type", format!("must be {expected}, not {}", value.type_name()));
     }
 
+    /// Notes members that nobody took as errors, where one that was ignored would change what all the others mean.
+    pub fn refuse_unknown(&mut self) {
+        for (name, _) in self.members.iter().take(MAX_FIELDS) {
+            let message = format!("is not a known field{}", self.meant(name));
+            self.errors.push(FieldError::new(shown(name), "unknown_field", message));
+        }
+    }
+
+    /// What an unknown member may have been meant to be.
+    fn meant(&self, name: &str) -> String {
+        let near = nearest(name, self.known.iter().copied());
+        near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    }
+
     /// Ends the reading: members that nobody took are named in warnings.
     ///
     /// # Errors
@@ -181,12 +195,8 @@ impl<'a> Fields<'a> {
             return Err(Error::fields(self.errors));
         }
         for (name, _) in self.members.iter().take(MAX_WARNINGS) {
-            let shown: String = name.chars().take(64).collect();
-            let mut message = String::from("is not a known field and was ignored");
-            if let Some(near) = nearest(name, self.known.iter().copied()) {
-                message.push_str(&format!("; did you mean {near}?"));
-            }
-            self.warnings.push(Warning::new(shown, "unknown_field", message));
+            let message = format!("is not a known field and was ignored{}", self.meant(name));
+            self.warnings.push(Warning::new(shown(name), "unknown_field", message));
         }
         if let Some(more @ 1..) = self.members.len().checked_sub(MAX_WARNINGS) {
             let message = format!("has {more} more unknown fields that were ignored");
@@ -218,4 +228,9 @@ impl<'a> Fields<'a> {
             Some(kept.to_owned())
         }
     }
+}
+
+/// A member's name, as much of it as anybody reads.
+fn shown(name: &str) -> String {
+    name.chars().take(64).collect()
 }

@@ -42,11 +42,16 @@ fn all_that_is_wrong_is_said_at_once() {
     assert!(near.contains("did you mean SER-00001?"), "{near}");
     let near = post(json!({ "integrations": ["prd"], "minutes": 5, "comment": "c" })).text;
     assert!(near.contains("did you mean prod?"), "{near}");
+    // Ignored, it would leave a silence of all that has the word.
+    let wide = post(json!({ "severity": "SEV4", "text": "disk", "minutes": 5, "comment": "c" }));
+    assert_eq!(field_codes(&wide), "severity:unknown_field");
+    assert!(wide.text.contains("is not a known field; did you mean severities?"), "{}", wide.text);
     assert_eq!(states(&server, ""), []);
     silence(&server, json!({ "services": ["old", "SER-00009"] }));
     for (body, wrong) in [
         (json!({}), "body:required"),
         (json!({ "ends_at": "2026-11-23T07:00:00Z" }), "ends_at:out_of_range"),
+        (json!({ "coment": "d" }), "coment:unknown_field"),
         (
             json!({ "ends_at": "2029-11-23T07:00:00Z", "comment": null }),
             "ends_at:out_of_range comment:required",
@@ -178,13 +183,25 @@ fn the_page_makes_shows_and_ends_silences() {
     );
     assert_eq!(refused.status, 400);
     for shown in [
-        "<p>text must have a word to look for</p>",
+        "<p>Words in title or description: must have a word to look for</p>",
         "name=\"text\" value=\"!\" maxlength=\"200\" autocomplete=\"off\" aria-invalid=\"true\"",
-        "<p>metadata has a line without =: host</p>",
+        "<p>Metadata: has a line without =: host</p>",
         "env=prod\nhost</textarea>",
         "value=\"&lt;b&gt;\"",
         "<option value=\"30\" selected>30 minutes</option>",
     ] {
+        assert!(refused.text.contains(shown), "{shown} in {}", refused.text);
+    }
+    for (body, shown) in [
+        ("minutes=30&comment=c", "<p>Say which incidents it is about, or tick Every incident.</p>"),
+        (
+            "all=1&text=disk&minutes=30&comment=c",
+            "<p>Every incident: leave it, or all the conditions, out.</p>",
+        ),
+        ("all=1&ends_at=2026-11-22T08:00&comment=c", "<p>Until: must be later than the start</p>"),
+    ] {
+        let refused = with("writer", "POST", "/silences", &format!("do=add&{body}"));
+        assert_eq!(refused.status, 400);
         assert!(refused.text.contains(shown), "{shown} in {}", refused.text);
     }
     let add = |body: &str| {

@@ -8,11 +8,12 @@ use serde::Serialize;
 use super::super::Handler;
 use super::super::query::Query;
 use super::super::silences::read_id;
+use super::range::settled;
 use super::template::value;
 use super::time::duration;
 use super::{Visit, see_other, sentences};
 use crate::clock::{rfc3339, utc_minute};
-use crate::error::{Details, Error, Kind};
+use crate::error::{Details, Error, FieldError, Kind};
 use crate::json::{Json, Member};
 use crate::model::{Fields, Severity};
 use crate::registry::{HEARTBEATS, Scope};
@@ -124,7 +125,9 @@ fn fields<'a>(visit: &'a Visit<'_>) -> Fields<'a> {
         members.push((name.into(), Json::String(form.get(name).into())));
     }
     for name in ["starts_at", "ends_at"] {
-        members.push((name.into(), Json::String(in_utc(form.get(name)))));
+        // A field of a date and a time says no zone; what is typed there is UTC.
+        let typed = form.get(name);
+        members.push((name.into(), Json::String(settled(typed).map_or(typed.into(), Cow::from))));
     }
     if form.get("ends_at").is_empty() {
         members.push(("minutes".into(), Json::Number(form.get("minutes"))));
@@ -137,16 +140,6 @@ fn fields<'a>(visit: &'a Visit<'_>) -> Fields<'a> {
         fields.error("metadata", "invalid", format!("has a line without =: {line}"));
     }
     fields
-}
-
-/// A field of a date and a time says no zone; what is typed there is UTC.
-fn in_utc(local: &str) -> Cow<'_, str> {
-    let has_seconds = local.matches(':').count() > 1;
-    match local.len() {
-        16 => format!("{local}:00Z").into(),
-        19.. if has_seconds && !local.ends_with('Z') => format!("{local}Z").into(),
-        _ => local.into(),
-    }
 }
 
 /// What the form holds: what was typed if it was refused, else what the URL asks for.
@@ -183,22 +176,52 @@ fn form(visit: &Visit<'_>, is_refused: bool, now_ms: i64) -> Value {
     }
 }
 
+/// The API's fields, what they are called in the form, and what the form shows as that.
+const FIELDS: [(&str, &str, &str); 10] = [
+    ("services", "service", "Service"),
+    ("severities", "severity", "Severity"),
+    ("integrations", "integration", "Integration"),
+    ("metadata", "metadata", "Metadata"),
+    ("text", "text", "Words in title or description"),
+    ("all", "all", "Every incident"),
+    ("starts_at", "starts_at", "From"),
+    ("ends_at", "ends_at", "Until"),
+    ("minutes", "minutes", "How long"),
+    ("comment", "comment", "Why"),
+];
+
+fn wrong(problem: Option<&Error>) -> &[FieldError] {
+    match problem.map(|problem| &problem.details) {
+        Some(Details::Fields(wrong)) => wrong,
+        _ => &[],
+    }
+}
+
+/// Which field of the API's it is, without what is behind its name.
+fn top(one: &FieldError) -> &str {
+    one.field.split('.').next().unwrap_or_default()
+}
+
 /// The fields of the form that are wrong, by the names that they have there.
 fn invalid(problem: Option<&Error>) -> Vec<&'static str> {
-    let Some(Details::Fields(wrong)) = problem.map(|problem| &problem.details) else { return Vec::new() };
-    const FIELDS: [(&str, &str); 9] = [
-        ("services", "service"),
-        ("severities", "severity"),
-        ("integrations", "integration"),
-        ("metadata", "metadata"),
-        ("text", "text"),
-        ("starts_at", "starts_at"),
-        ("ends_at", "ends_at"),
-        ("minutes", "minutes"),
-        ("comment", "comment"),
-    ];
-    let is_wrong = |name: &str| wrong.iter().any(|one| one.field.split('.').next() == Some(name));
-    FIELDS.into_iter().filter(|(name, _)| is_wrong(name)).map(|(_, field)| field).collect()
+    let is_wrong = |name: &str| wrong(problem).iter().any(|one| top(one) == name);
+    FIELDS.into_iter().filter(|(name, ..)| is_wrong(name)).map(|(_, field, _)| field).collect()
+}
+
+/// What is wrong, as who has the form before them reads it.
+fn problems(problem: &Error) -> Vec<String> {
+    let sentence = |one: &FieldError| match (one.field.as_str(), one.code) {
+        ("body", "required") => "Say which incidents it is about, or tick Every incident.".into(),
+        ("all", _) => "Every incident: leave it, or all the conditions, out.".into(),
+        _ => match FIELDS.into_iter().find(|(name, ..)| *name == top(one)) {
+            Some((.., label)) => format!("{label}: {}", one.message),
+            None => format!("This {}", one.message),
+        },
+    };
+    match wrong(Some(problem)) {
+        [] => sentences(problem),
+        wrong => wrong.iter().map(sentence).collect(),
+    }
 }
 
 impl Handler {
@@ -227,7 +250,7 @@ impl Handler {
         let content = context! {
             lists,
             adding,
-            problems => problem.as_ref().map_or_else(Vec::new, sentences),
+            problems => problem.as_ref().map_or_else(Vec::new, problems),
             invalid => invalid(problem.as_ref()),
             form => form(visit, adding, now_ms),
         };
@@ -250,24 +273,6 @@ impl Handler {
             Ok(()) => Ok(see_other("/silences")),
             Err(error) if matches!(error.kind, Kind::NotFound | Kind::Internal) => Err(error),
             Err(error) => self.silences_page(visit, Some(error)).await,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_typed_without_a_zone_is_utc() {
-        for (typed, read) in [
-            ("2026-11-23T08:00", "2026-11-23T08:00:00Z"),
-            ("2026-11-23T08:00:30", "2026-11-23T08:00:30Z"),
-            ("2026-11-23T08:00:00Z", "2026-11-23T08:00:00Z"),
-            ("", ""),
-            ("soon", "soon"),
-        ] {
-            assert_eq!(in_utc(typed), read);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::reader::Section;
 use super::value::{duration, flag, integer, milliseconds};
 
-/// The `[notify]` of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The `[notify]` of the configuration; by default that of a store which nobody has configured yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyLimits {
     /// How long an attempt may take.
     pub timeout: Duration,
@@ -39,22 +39,6 @@ impl NotifyLimits {
             max_age_ms: milliseconds(section.or("max_age", 30 * 24 * HOUR, duration("1s", "3650d"))),
             links_for_ms: milliseconds(section.or("links_for", 24 * HOUR, duration("0s", "30d"))),
             refuse_private: section.or("refuse_private", false, flag),
-        }
-    }
-}
-
-impl Default for NotifyLimits {
-    /// Of a store that nobody has configured yet.
-    fn default() -> Self {
-        Self {
-            timeout: Duration::ZERO,
-            give_up_after_ms: 0,
-            stale_after_ms: 0,
-            owed: 0,
-            keep: 0,
-            max_age_ms: 0,
-            links_for_ms: 0,
-            refuse_private: false,
         }
     }
 }

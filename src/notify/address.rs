@@ -1,6 +1,6 @@
 //! Which addresses are anybody's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Looks at what a name resolves to before anybody connects there.
 ///
@@ -17,24 +17,27 @@ pub(super) fn all_public(mut addresses: impl Iterator<Item = IpAddr>) -> Result<
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
+            let [first, second, third, _] = address.octets();
             let is_shared = first == 100 && (64..128).contains(&second);
+            let is_for_protocols = (first, second, third) == (192, 0, 0);
+            let is_for_benchmarks = first == 198 && second & 0xfe == 18;
             !(address.is_private()
                 || address.is_loopback()
                 || address.is_link_local()
                 || address.is_multicast()
-                || address.is_broadcast()
                 || address.is_documentation()
-                || address == Ipv4Addr::UNSPECIFIED
                 || first == 0
                 || first >= 240
-                || is_shared)
+                || is_shared
+                || is_for_protocols
+                || is_for_benchmarks)
         }
         IpAddr::V6(address) => {
-            let first = address.segments()[0];
+            let [first, second, ..] = address.segments();
             let is_global_unicast = first & 0xe000 == 0x2000;
+            let is_documentation = (first, second) == (0x2001, 0xdb8);
             // 6to4 and NAT64 lead to whatever IPv4 address is in them.
-            is_global_unicast && first != 0x2002 && address != Ipv6Addr::UNSPECIFIED
+            is_global_unicast && !is_documentation && first != 0x2002
         }
     }
 }
@@ -45,7 +48,16 @@ mod tests {
 
     #[test]
     fn public_addresses_are_told_from_all_others() {
-        for address in ["8.8.8.8", "192.169.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111"] {
+        for address in [
+            "8.8.8.8",
+            "192.169.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "198.20.0.1",
+            "2606:4700::1111",
+            "2001:db9::1",
+        ] {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
         for address in [
@@ -58,6 +70,10 @@ mod tests {
             "0.0.0.0",
             "255.255.255.255",
             "224.0.0.1",
+            "192.0.0.1",
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.19.255.255",
             "::1",
             "::",
             "fe80::1",
@@ -65,6 +81,7 @@ mod tests {
             "ff02::1",
             "::ffff:10.0.0.1",
             "2002:a00:1::",
+            "2001:db8::1",
             "64:ff9b::a00:1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");

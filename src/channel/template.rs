@@ -97,6 +97,15 @@ impl Template {
         }
     }
 
+    /// What it names of `with`.
+    #[must_use]
+    pub fn names_of_with(&self) -> BTreeSet<String> {
+        let template = ENVIRONMENT.template_from_named_str(self.makes, &self.text);
+        let names = template.map(|template| template.undeclared_variables(true)).unwrap_or_default();
+        let name = |name: &String| Some(name.strip_prefix("with.")?.split('.').next()?.to_owned());
+        names.iter().filter_map(name).collect()
+    }
+
     /// What comes of it.
     ///
     /// # Errors

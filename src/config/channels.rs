@@ -24,8 +24,16 @@ pub(super) struct RawChannel {
     pub(super) name: Option<At<String>>,
     kind: Option<At<&'static str>>,
     with: Vec<(String, At<RawSecret>)>,
-    request: Option<At<Option<HttpRequest>>>,
+    request: Option<At<RawRequest>>,
     email: Option<At<RawTemplates>>,
+}
+
+/// A request as it is written.
+struct RawRequest {
+    /// `None`: what is wrong with it has been reported.
+    request: Option<HttpRequest>,
+    /// What its templates name of `with`, and where.
+    names: Vec<At<String>>,
 }
 
 /// A channel that is shipped.
@@ -80,7 +88,7 @@ impl ChannelPreset {
 }
 
 fn read_form(preset: &mut Section<'_, '_>) -> Option<Form> {
-    let request = preset.optional_table("request", read_request).and_then(|at| at.value);
+    let request = preset.optional_table("request", read_request).and_then(|at| at.value.request);
     let mail = preset.optional_table("email", read_templates).and_then(|at| at.value.complete());
     request.map(Form::Http).or(mail.map(Form::Email))
 }
@@ -97,38 +105,46 @@ pub(super) fn read_channel(channel: &mut Section<'_, '_>) -> RawChannel {
     }
 }
 
-/// `None`: what is wrong with it has been reported.
-fn read_request(request: &mut Section<'_, '_>) -> Option<HttpRequest> {
+fn read_request(request: &mut Section<'_, '_>) -> RawRequest {
     let methods = ["POST", "PUT", "GET", "PATCH", "DELETE"];
     let method = request.or("method", "POST", choice(&methods, |name| name));
     let url = request.required("url", template);
     let headers = request.map("headers", template);
     let body = request.optional("body", template);
-    let is_signed = request.or("is_signed", false, flag);
-    let is_one_by_one = request.or("is_one_by_one", false, flag);
+    let is_signed = request.or("sign", false, flag);
+    let is_one_by_one = request.or("one_by_one", false, flag);
     let refused_when = request.optional("refused_when", expression).map(|at| at.value);
     let retry_after = request.optional("retry_after", expression).map(|at| at.value);
+    let templates = url.iter().chain(headers.iter().map(|(_, at)| at)).chain(&body);
+    let names_in = |At { value, place }: &At<Template>| {
+        let names = value.names_of_with().into_iter();
+        names.map(|name| At { value: name, place: place.clone() }).collect::<Vec<_>>()
+    };
+    let names = templates.flat_map(names_in).collect();
     let mut named = Vec::with_capacity(headers.len());
     for (name, At { value, place }) in headers {
         match HeaderName::from_bytes(name.as_bytes()) {
             Ok(name) => named.push((name, value)),
-            Err(_) => request.report(&place, &format!("`{name}` is no name of a header")),
+            Err(_) => request.report(&place, &format!("`{name}` is not a valid header name")),
         }
     }
-    Some(HttpRequest {
-        method: Method::from_bytes(method.as_bytes()).ok()?,
-        url: url?.value,
-        headers: named,
-        body: body.map_or_else(|| Template::compile(""), |at| Ok(at.value)).ok()?,
-        is_signed,
-        is_one_by_one,
-        refused_when,
-        retry_after,
-    })
+    let complete = || {
+        Some(HttpRequest {
+            method: Method::from_bytes(method.as_bytes()).ok()?,
+            url: url?.value,
+            headers: named,
+            body: body.map_or_else(|| Template::compile(""), |at| Ok(at.value)).ok()?,
+            is_signed,
+            is_one_by_one,
+            refused_when,
+            retry_after,
+        })
+    };
+    RawRequest { request: complete(), names }
 }
 
 fn template(given: Given<'_>) -> Result<Template, String> {
-    Template::compile(&string(given)?).map_err(|problem| format!("is no template: {problem}"))
+    Template::compile(&string(given)?).map_err(|problem| format!("is not a valid template: {problem}"))
 }
 
 impl Resolver<'_, '_> {
@@ -171,12 +187,15 @@ impl Resolver<'_, '_> {
     fn form(
         &mut self,
         kind: &At<&'static str>,
-        request: Option<At<Option<HttpRequest>>>,
+        request: Option<At<RawRequest>>,
         given: &[String],
         label: &str,
     ) -> Option<Form> {
         match request {
-            Some(request) if kind.value == CUSTOM => request.value.map(Form::Http),
+            Some(request) if kind.value == CUSTOM => {
+                self.check_names(&request.value.names, given, label);
+                request.value.request.map(Form::Http)
+            }
             Some(request) => {
                 let message =
                     format!("channel `{label}` has a request of its own; say `kind = \"{CUSTOM}\"`");
@@ -192,6 +211,21 @@ impl Resolver<'_, '_> {
                 None
             }
             None => self.preset_form(kind, given, label),
+        }
+    }
+
+    /// What is not there is empty, which a preset may want and nobody else means.
+    fn check_names(&mut self, names: &[At<String>], given: &[String], label: &str) {
+        for At { value: name, place } in names.iter().filter(|at| !given.contains(&at.value)) {
+            let known = || given.iter().map(String::as_str);
+            let hint = match nearest(name, known()) {
+                Some(near) => format!("did you mean `with.{near}`?"),
+                None if given.is_empty() => format!("give it: `with = {{ {name} = … }}`"),
+                None => format!("it gives {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            let message =
+                format!("channel `{label}`: `with` does not give the `with.{name}` named here; {hint}");
+            self.problems.report(place, message);
         }
     }
 

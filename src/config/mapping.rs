@@ -92,7 +92,7 @@ mod tests {
             let text = format!("about = 'a'\nsetup = 's'\ntitle = '{expression}'\n");
             Preset::parse("p.toml", &text).unwrap_err().to_string()
         };
-        let start = "p.toml:3:9: `title` is no expression: ";
+        let start = "p.toml:3:9: `title` is not a valid expression: ";
         for (expression, problem) in [
             (
                 "payload.a or",

@@ -195,6 +195,13 @@ body = "{{ title|loud }}"
 refused_when = "payload.ok is odder"
 [channels.request.headers]
 "a b" = "c"
+[[channels]]
+name = "named"
+kind = "custom"
+with = { token = "abc", url = "x" }
+[channels.request]
+url = "{{ with.url }}"
+body = "{% if with.chat %}{{ with.tokn|urlencode }}{% endif %}{% for with in incidents %}{{ with.title }}{% endfor %}"
 [[routes]]
 channels = ["hok", "hook"]
 services = ["SER-2"]
@@ -216,25 +223,27 @@ c.toml:6:8: `channels.kind` must be one of: custom, KINDS; did you mean `ntfy`?
 c.toml:8:8: channel name `phone` is already taken on line 5
 c.toml:10:18: `with.token` of channel `phone` needs the environment variable NOT_SET, which is not set
 c.toml:11:1: channel `phone` has a request of its own; say `kind = \"custom\"`
-c.toml:12:7: `channels.request.url` is no template: syntax error: unexpected end of input, expected end of variable block, in its line 1
+c.toml:12:7: `channels.request.url` is not a valid template: syntax error: unexpected end of input, expected end of variable block, in its line 1
 c.toml:15:8: channel `hook` needs `with = { url = … }`; `firebell channels show webhook` says what it is
 c.toml:15:8: channel `hook`: webhook knows no `with.token`; it knows url, secret
 c.toml:19:8: channel `own` needs [channels.request], with its url and body; or name a preset: `firebell channels list`
-c.toml:24:7: `channels.request.url` is no template: unknown name `titel`; did you mean `title`?
-c.toml:25:8: `channels.request.body` is no template: unknown filter: filter loud is unknown, in its line 1
-c.toml:26:16: `channels.request.refused_when` is no expression: unknown test: test odder is unknown, at its character 15: `payload.ok is odder`
-c.toml:28:9: `channels.request`: `a b` is no name of a header
-c.toml:30:13: `routes.channels`: there is no channel `hok`; did you mean `hook`?
-c.toml:31:13: `routes.services`: `SER-2` is no service; did you mean `SER-1`?
-c.toml:32:17: `routes.integrations`: there is no integration `nobody`
-c.toml:33:18: `routes.on` must be one of: created, raised, reopened, resolved
-c.toml:34:8: `routes.text` must not begin or end with white space
-c.toml:35:10: `routes.digest` must be a duration from \"0s\" to \"1d\", such as \"30s\"
-c.toml:36:15: `routes.quiet_hours` must be two times of day, such as \"22:00-07:00\"
-c.toml:38:12: `routes.channels` is empty; without a channel nobody is told
-c.toml:39:13: `routes.time_zone` must be a time zone's name, such as \"Europe/Berlin\" or \"UTC\"
-c.toml:42:13: `routes.time_zone` says nothing without `quiet_hours`
-c.toml:43:19: `routes.breaks_through` says nothing without `quiet_hours`";
+c.toml:24:7: `channels.request.url` is not a valid template: unknown name `titel`; did you mean `title`?
+c.toml:25:8: `channels.request.body` is not a valid template: unknown filter: filter loud is unknown, in its line 1
+c.toml:26:16: `channels.request.refused_when` is not a valid expression: unknown test: test odder is unknown, at its character 15: `payload.ok is odder`
+c.toml:28:9: `channels.request`: `a b` is not a valid header name
+c.toml:35:8: channel `named`: `with` does not give the `with.chat` named here; it gives token, url
+c.toml:35:8: channel `named`: `with` does not give the `with.tokn` named here; did you mean `with.token`?
+c.toml:37:13: `routes.channels`: there is no channel `hok`; did you mean `hook`?
+c.toml:38:13: `routes.services`: `SER-2` is no service; did you mean `SER-1`?
+c.toml:39:17: `routes.integrations`: there is no integration `nobody`
+c.toml:40:18: `routes.on` must be one of: created, raised, reopened, resolved
+c.toml:41:8: `routes.text` must not begin or end with white space
+c.toml:42:10: `routes.digest` must be a duration from \"0s\" to \"1d\", such as \"30s\"
+c.toml:43:15: `routes.quiet_hours` must be two times of day, such as \"22:00-07:00\"
+c.toml:45:12: `routes.channels` is empty; without a channel nobody is told
+c.toml:46:13: `routes.time_zone` must be a time zone's name, such as \"Europe/Berlin\" or \"UTC\"
+c.toml:49:13: `routes.time_zone` says nothing without `quiet_hours`
+c.toml:50:19: `routes.breaks_through` says nothing without `quiet_hours`";
         let kinds: Vec<_> = crate::channel::presets::ALL.iter().map(|(name, _)| *name).collect();
         assert_eq!(problems(text), expected.replace("KINDS", &kinds.join(", ")));
     }

@@ -144,7 +144,7 @@ pub(super) fn milliseconds(duration: Duration) -> i64 {
 /// An expression, compiled.
 pub(super) fn expression(given: Given<'_>) -> Result<Expression, String> {
     let text = string(given)?;
-    Expression::compile(&text).map_err(|problem| format!("is no expression: {problem}: `{text}`"))
+    Expression::compile(&text).map_err(|problem| format!("is not a valid expression: {problem}: `{text}`"))
 }
 
 /// One of `all`, by its exact name.

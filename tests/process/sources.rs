@@ -154,9 +154,9 @@ fn a_wrong_expression_is_found_before_there_is_a_request() {
     assert_eq!(
         lines,
         [
-            "config.toml:25:15: `integrations.mapping.description` is no expression: unknown filter: filter loud is \
+            "config.toml:25:15: `integrations.mapping.description` is not a valid expression: unknown filter: filter loud is \
              unknown, at its character 11: `payload.d|loud`",
-            "config.toml:26:12: `integrations.mapping.severity` is no expression: unknown name `paylaod`; did you mean \
+            "config.toml:26:12: `integrations.mapping.severity` is not a valid expression: unknown name `paylaod`; did you mean \
              `payload`?: `paylaod.v`",
         ]
     );

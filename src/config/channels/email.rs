@@ -26,7 +26,7 @@ pub(super) fn read_templates(email: &mut Section<'_, '_>) -> RawTemplates {
 }
 
 fn html_template(given: Given<'_>) -> Result<Template, String> {
-    Template::compile_html(&string(given)?).map_err(|problem| format!("is no template: {problem}"))
+    Template::compile_html(&string(given)?).map_err(|problem| format!("is not a valid template: {problem}"))
 }
 
 impl RawTemplates {

@@ -197,15 +197,15 @@ impl Notifier {
     fn log(&self, channel: &Channel, message: &Message, answer: &Answer) {
         let (channel, id, attempts) = (&channel.name, message.id.to_string(), message.attempts + 1);
         match answer {
-            Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "told"),
+            Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "notification delivered"),
             // Once for a message: the outbox has the rest.
             Answer::Later { answer, .. } | Answer::Unwritten(answer, _) if attempts == 1 => {
-                tracing::warn!(channel, id, answer, "not told; it is tried again");
+                tracing::warn!(channel, id, answer, "notification not delivered; it will be retried");
             }
             Answer::Later { answer, .. } | Answer::Unwritten(answer, _) => {
-                tracing::debug!(channel, id, attempts, answer, "not told")
+                tracing::debug!(channel, id, attempts, answer, "notification not delivered")
             }
-            Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "given up"),
+            Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "notification given up"),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Mailer {
         match tokio::time::timeout(patience, verdict).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(_)) => later("the sending thread died of a bug".into()),
-            Err(_) => later(format!("not connected within {patience:?}: the name is not resolved")),
+            Err(_) => later(format!("no connection within {patience:?} (does the name resolve?)")),
         }
     }
 
@@ -116,8 +116,7 @@ impl Mailer {
         if let Some(tls) = then {
             stage.set(Stage::Encrypting);
             if !connection.can_starttls() {
-                let text =
-                    "the server knows no STARTTLS; smtps:// is TLS from the start, ?tls=none asks for none";
+                let text = "the server does not offer STARTTLS; use smtps:// for TLS from the start, or ?tls=none for none";
                 return Err(Refusal::ours(Stage::Encrypting, text));
             }
             let started = connection.starttls(tls, &letter.hello).await;
@@ -181,7 +180,8 @@ async fn hand_over(
     let answer = answer.map_err(|error| Refusal::of(Stage::Content, &error))?;
     in_step(&answer, 2)?;
     let text = answer.message().collect::<Vec<_>>().join(" ");
-    let text = format!("{} {text}{}", answer.code(), named(&refused));
+    let others = if refused.is_empty() { String::new() } else { format!("; refused: {}", named(&refused)) };
+    let text = format!("{} {text}{others}", answer.code());
     Ok(Verdict { kind: VerdictKind::Taken, text })
 }
 
@@ -202,7 +202,7 @@ fn nobody(refused: &[(String, Refusal)]) -> Verdict {
     let kind = if is_final { VerdictKind::Never } else { VerdictKind::Later(None) };
     let text = match refused {
         [(_, one)] => format!("{} {}", one.code.unwrap_or_default(), one.text),
-        several => format!("nobody has it{}", named(several)),
+        several => format!("all recipients were refused: {}", named(several)),
     };
     Verdict { kind, text }
 }
@@ -210,8 +210,7 @@ fn nobody(refused: &[(String, Refusal)]) -> Verdict {
 fn named(refused: &[(String, Refusal)]) -> String {
     let named =
         refused.iter().map(|(to, one)| format!("{to}: {} {}", one.code.unwrap_or_default(), one.text));
-    let named: Vec<String> = named.collect();
-    if named.is_empty() { String::new() } else { format!("; refused: {}", named.join("; ")) }
+    named.collect::<Vec<_>>().join("; ")
 }
 
 impl Refusal {

@@ -212,7 +212,7 @@ fn a_mail_goes_by_starttls_and_login_and_all_of_an_incident_are_one_thread() {
     assert_eq!(thread(&first), thread(&second));
     assert_eq!(thread(&first).0, thread(&first).1);
     assert_ne!(thread(&first), thread(&third));
-    assert!(server.wait_for(" told ").contains("250 2.0.0 OK: kept"));
+    assert!(server.wait_for("notification delivered").contains("250 2.0.0 OK: kept"));
 }
 
 #[test]
@@ -235,20 +235,20 @@ fn a_certificate_that_is_not_trusted_or_for_another_name_is_told_nothing() {
     let (_folder, server) =
         firebell(&with_login("smtp", &mail, "?tls=required"), "ops@example.org", "", false);
     post(&server, json!({ "title": "It" }));
-    let said = server.wait_for("not told");
+    let said = server.wait_for("notification not delivered");
     assert!(said.contains("starting TLS: ") && said.contains("UnknownIssuer"), "{said}");
 
     let address = with_login("smtp", &mail, "?tls=required").replace("localhost", "127.0.0.1");
     let (_folder, server) = firebell(&address, "ops@example.org", "", true);
     post(&server, json!({ "title": "It" }));
-    let said = server.wait_for("not told");
+    let said = server.wait_for("notification not delivered");
     assert!(said.contains("starting TLS: ") && said.contains("not valid for name"), "{said}");
 
     let none = MailServer::start("none", json!([]));
     let (_folder, server) =
         firebell(&with_login("smtp", &none, "?tls=required"), "ops@example.org", "", true);
     post(&server, json!({ "title": "It" }));
-    server.wait_for("starting TLS: the server knows no STARTTLS");
+    server.wait_for("starting TLS: the server does not offer STARTTLS");
 
     let (_folder, server) = firebell(&with_login("smtps", &none, ""), "ops@example.org", "", true);
     post(&server, json!({ "title": "It" }));
@@ -347,7 +347,7 @@ fn what_is_refused_for_now_comes_again_as_the_same_mail() {
     post(&server, json!({ "title": "It", "dedup_key": "1" }));
     let refused = mail.next();
     assert_eq!(refused["answer"], "451 4.3.0 later");
-    assert!(server.wait_for("not told").contains("451 4.3.0 later"));
+    assert!(server.wait_for("notification not delivered").contains("451 4.3.0 later"));
     // Another, which a wrong password keeps; both are told in the end.
     post(&server, json!({ "title": "Other" }));
     let mut ids = [mail.next(), mail.next()];
@@ -369,14 +369,16 @@ fn what_is_refused_for_good_is_given_up_and_who_is_refused_is_named() {
     let mail = MailServer::start("none", script);
     let (_folder, server) = firebell(&plain(&mail), "a@example.org, b@example.org", "", true);
     post(&server, json!({ "title": "1" }));
-    let said = server.wait_for("given up");
+    let said = server.wait_for("notification given up");
     assert!(
-        said.contains("nobody has it; refused: a@example.org: 550 5.1.1 no such user; b@example.org: 550"),
+        said.contains(
+            "all recipients were refused: a@example.org: 550 5.1.1 no such user; b@example.org: 550"
+        ),
         "{said}"
     );
     post(&server, json!({ "title": "2" }));
     assert_eq!(mail.next()["to"], json!(["a@example.org"]));
-    let said = server.wait_for(" told ");
+    let said = server.wait_for("notification delivered");
     assert!(said.contains("250 2.0.0 OK: kept; refused: b@example.org: 452 4.2.2 mailbox full"), "{said}");
     post(&server, json!({ "title": "3" }));
     assert_eq!(mail.next()["answer"], "554 5.7.1 looks like spam");
@@ -422,7 +424,7 @@ fn a_server_that_does_not_answer_is_left_in_time() {
     ] {
         let (_folder, server) = firebell(&format!("smtp://localhost:{port}"), "ops@example.org", more, true);
         post(&server, json!({ "title": "It" }));
-        let said = server.wait_for("not told");
+        let said = server.wait_for("notification not delivered");
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
@@ -433,7 +435,7 @@ fn private_addresses_are_refused_where_they_are_to_be() {
     let more = "[notify]\nrefuse_private = true";
     let (_folder, server) = firebell(&plain(&mail), "ops@example.org", more, true);
     post(&server, json!({ "title": "It" }));
-    let said = server.wait_for("not told");
+    let said = server.wait_for("notification not delivered");
     assert!(said.contains("is no public address, and `[notify] refuse_private` is set"), "{said}");
     mail.took_nothing();
 }
@@ -453,7 +455,7 @@ fn what_is_wrong_with_a_channel_is_said_with_its_place() {
         ":22:8: `with.from` of channel `a` must be an address such as",
         ":23:6: `with.to` of channel `a` must be an address such as",
         ":24:8: channel `a` needs `with.password` too",
-        ":26:8: `channels.email.html` is no template: unknown name `titel`; did you mean `title`?",
+        ":26:8: `channels.email.html` is not a valid template: unknown name `titel`; did you mean `title`?",
         ":27:1: `channels.email.body` is unknown; known here: subject, text, html",
         ": channel `b` sends no mail; [channels.email] is for `kind = \"email\"`",
         ": channel `c` needs `with = { server = … }`",

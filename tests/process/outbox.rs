@@ -91,7 +91,7 @@ fn a_kill_while_the_receiver_thinks_repeats_the_message_under_its_id() {
     let again = receiver.next();
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
     assert_eq!(number(&again), number(&first));
-    server.wait_for("told");
+    server.wait_for("notification delivered");
     assert_eq!(receiver.all().len(), 0);
     server.terminate();
 }
@@ -102,7 +102,7 @@ fn what_a_channel_owes_that_is_no_more_is_given_up_and_the_log_says_so() {
     let folder = Folder::new(&config(&receiver));
     let server = folder.serve();
     server.post(&alert("a"));
-    server.wait_for("not told; it is tried again");
+    server.wait_for("notification not delivered; it will be retried");
     server.terminate();
     folder.write("config.toml", CONFIG);
     let server = folder.serve();
@@ -141,13 +141,13 @@ fn the_outbox_says_whom_when_and_what_came_of_it() {
     assert_eq!(setup.say(&["outbox"]), "nobody was told anything, and nothing is owed\n");
     server.post(&alert("a"));
     receiver.next();
-    server.wait_for("given up");
+    server.wait_for("notification given up");
     receiver.then([Behaviour::Answer(200, "", ""), Behaviour::Answer(500, "", "secret-of-the-tests")]);
     server.post(&alert("b"));
     receiver.next();
     server.post(&alert("c"));
     receiver.next();
-    server.wait_for("not told; it is tried again");
+    server.wait_for("notification not delivered; it will be retried");
     let list = setup.say(&["outbox"]);
     let lines: Vec<_> = list.lines().collect();
     assert_eq!(lines[0], "ID  TIME                  CHANNEL  INCIDENT      REASON   STATE     ANSWER");

@@ -28,7 +28,7 @@ fn config(url: &str, more: &str) -> String {
 /// What came of the first attempt.
 #[track_caller]
 fn answer(server: &Server) -> String {
-    server.wait_for("not told; it is tried again");
+    server.wait_for("notification not delivered; it will be retried");
     let notifications: Value = server.get("/api/v1/notifications");
     notifications["items"][0]["answer"].as_str().unwrap().to_owned()
 }
@@ -77,7 +77,7 @@ fn certificates_are_verified_by_the_systems_roots() {
     command.env("SSL_CERT_FILE", folder.path("cert.pem"));
     let server = Server::start(command);
     server.post(&alert("k"));
-    server.wait_for(" told ");
+    server.wait_for("notification delivered");
     assert_eq!(server.get("/api/v1/notifications")["items"][0]["state"], "told");
 }
 

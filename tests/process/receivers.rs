@@ -95,7 +95,7 @@ fn it_refuses_another_secret_and_what_is_not_signed() {
         post(&server, json!({}));
         let (status, _, text) = verifier.next();
         assert_eq!((status.as_str(), text.as_str()), ("401", reason));
-        server.wait_for("not told; it is tried again");
+        server.wait_for("notification not delivered; it will be retried");
         server.terminate();
         let (code, stdout, stderr) = told(&folder.run(&["channels", "test", "it"]));
         assert!(code == Some(1) && stdout.ends_with("\nnot taken: 401 Unauthorized\n"), "{stdout}");

@@ -9,6 +9,7 @@ use super::client::{Client, OffsetPage, Target};
 use super::columns::Columns;
 use super::incidents::time;
 use super::{Outcome, text};
+use crate::model::Reason;
 use crate::registry::Scope;
 
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ enum State {
 /// A notification, as far as people are shown it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Notification {
+pub struct Notification {
     id: u64,
     at: String,
     channel: String,
@@ -57,8 +58,47 @@ struct Notification {
     state: String,
     held: Option<String>,
     attempts: u64,
+    tried_at: Option<String>,
     next_try_at: Option<String>,
     answer: Option<String>,
+}
+
+impl Notification {
+    /// When it was told, or last tried; until then, when it was owed.
+    pub fn shown_at(&self) -> &str {
+        self.tried_at.as_ref().unwrap_or(&self.at)
+    }
+
+    /// What an incident's channel was told or not, as a sentence: `phone was told that it was created: 200 OK`.
+    pub fn sentence(&self) -> String {
+        let channel = &self.channel;
+        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == self.reason);
+        let happened = match reason {
+            Some(reason) => reason.happened(),
+            None => self.reason.as_str(),
+        };
+        let is_planned = reason == Some(Reason::Unacknowledged) && self.attempts == 0;
+        let what = match self.state.as_str() {
+            "told" => format!("{channel} was told that it {happened}"),
+            "owed" if is_planned => format!("{channel} will be told unless it is acknowledged"),
+            "owed" => format!("{channel} is yet to be told that it {happened}"),
+            "given_up" => format!("{channel} was not told that it {happened}"),
+            "moot" => format!("{channel} needed no reminder"),
+            state => format!("{channel}: {state}"),
+        };
+        let outcome = self.outcome();
+        if outcome.is_empty() { what } else { format!("{what}: {outcome}") }
+    }
+
+    /// What came of it, and what is next.
+    fn outcome(&self) -> String {
+        let attempts = (self.attempts > 1).then(|| format!("{} attempts", self.attempts));
+        let held = self.held.as_ref().map(|held| format!("held: {}", held.replace('_', " ")));
+        let when = if self.attempts > 0 { "next try" } else { "due" };
+        let next = self.next_try_at.as_ref().map(|at| format!("{when} {}", time(at)));
+        let parts: Vec<_> = [self.answer.clone(), attempts, held, next].into_iter().flatten().collect();
+        parts.join(", ")
+    }
 }
 
 const COLUMNS: Columns<7> = Columns {
@@ -86,7 +126,12 @@ pub fn run(config: Option<&Path>, outbox: &Outbox) -> Outcome {
     }
     let page: OffsetPage = data.read()?;
     if page.items.is_empty() {
-        text::say("nobody was told anything, and nothing is owed");
+        let is_filtered = outbox.incident.is_some() || outbox.channel.is_some() || !outbox.state.is_empty();
+        // A slip in a name is no good news.
+        text::say(match is_filtered {
+            true => "no notification matches",
+            false => "nobody was told anything, and nothing is owed",
+        });
         return Ok(());
     }
     let notifications = page.read::<Notification>()?;
@@ -99,11 +144,6 @@ pub fn run(config: Option<&Path>, outbox: &Outbox) -> Outcome {
 
 fn cells(one: &Notification) -> [String; 7] {
     let incident = one.incident_number.clone().unwrap_or_else(|| format!("{} more", one.count));
-    let attempts = (one.attempts > 1).then(|| format!("{} attempts", one.attempts));
-    let held = one.held.as_ref().map(|held| format!("held: {}", held.replace('_', " ")));
-    let when = if one.attempts > 0 { "next try" } else { "due" };
-    let next = one.next_try_at.as_ref().map(|at| format!("{when} {}", time(at)));
-    let answer: Vec<_> = [one.answer.clone(), attempts, held, next].into_iter().flatten().collect();
     [
         one.id.to_string(),
         time(&one.at),
@@ -111,7 +151,7 @@ fn cells(one: &Notification) -> [String; 7] {
         incident,
         one.reason.clone(),
         one.state.replace('_', " "),
-        answer.join(", "),
+        one.outcome(),
     ]
 }
 
@@ -133,6 +173,28 @@ mod tests {
             answer: Some("503 Service Unavailable".into()),
             ..Notification::default()
         }
+    }
+
+    #[test]
+    fn a_notification_is_a_sentence() {
+        let said = |change: fn(&mut Notification)| {
+            let mut one = Notification { attempts: 1, next_try_at: None, answer: None, ..owed() };
+            change(&mut one);
+            one.sentence()
+        };
+        assert_eq!(
+            owed().sentence(),
+            "phone is yet to be told that it was created: 503 Service Unavailable, 2 attempts, next try 2026-11-23 \
+             08:00:04Z"
+        );
+        assert_eq!(said(|one| one.state = "told".into()), "phone was told that it was created");
+        assert_eq!(said(|one| one.state = "given_up".into()), "phone was not told that it was created");
+        assert_eq!(said(|one| one.state = "moot".into()), "phone needed no reminder");
+        let planned = |one: &mut Notification| {
+            one.attempts = 0;
+            one.reason = "unacknowledged".into();
+        };
+        assert_eq!(said(planned), "phone will be told unless it is acknowledged");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::client::{Client, Data, OffsetPage, Target};
 use super::columns::Columns;
 use super::incidents::time;
+use super::trouble::Trouble;
 use super::{Outcome, text};
 use crate::registry::Scope;
 
@@ -150,25 +151,45 @@ fn body(new: &Add) -> Value {
 }
 
 fn list(client: &Client, silences: &Silences) -> Outcome {
-    let states = silences.state.iter().filter_map(ValueEnum::to_possible_value);
-    let states: String = states.map(|state| format!("&state={}", state.get_name())).collect();
-    let data = client.get(&format!("/api/v1/silences?limit={}{states}", silences.limit))?;
+    let limit = usize::from(silences.limit);
+    let page = match silences.state.as_slice() {
+        [] => those_not_over_first(client, limit)?,
+        states => page(client, states, limit)?,
+    };
     if silences.json {
-        text::say(data.json());
+        text::say(&serde_json::to_string(&page)?);
         return Ok(());
     }
-    let page: OffsetPage = data.read()?;
     if page.items.is_empty() {
-        text::say("there are no silences");
+        text::say(if silences.state.is_empty() { "there are no silences" } else { "no silence matches" });
         return Ok(());
     }
-    let mut list = page.read::<Silence>()?;
-    list.sort_by_key(|silence| silence.state == "over");
+    let list = page.read::<Silence>()?;
     for line in COLUMNS.lines(list.iter().map(cells), text::width()) {
         text::say(&line);
     }
     page.say_what_is_left();
     Ok(())
+}
+
+/// What is over only fills up what the others leave.
+fn those_not_over_first(client: &Client, limit: usize) -> Result<OffsetPage, Trouble> {
+    let mut all = page(client, &[State::Active, State::Pending], limit)?;
+    let left = limit.saturating_sub(all.items.len());
+    // How many there are is said in any case.
+    let over = page(client, &[State::Over], left.max(1))?;
+    all.items.extend(over.items.into_iter().take(left));
+    all.total += over.total;
+    all.has_more = all.total > all.items.len() as u64;
+    // No offset leads on in two lists.
+    all.next_offset = None;
+    Ok(all)
+}
+
+fn page(client: &Client, states: &[State], limit: usize) -> Result<OffsetPage, Trouble> {
+    let states = states.iter().filter_map(ValueEnum::to_possible_value);
+    let states: String = states.map(|state| format!("&state={}", state.get_name())).collect();
+    client.get(&format!("/api/v1/silences?limit={limit}{states}"))?.read()
 }
 
 fn report(data: &Data, json: bool) -> Outcome {

@@ -34,6 +34,18 @@ impl Reason {
         }
     }
 
+    /// What an incident did, to follow `it`.
+    #[must_use]
+    pub const fn happened(self) -> &'static str {
+        match self {
+            Self::Created => "was created",
+            Self::Raised => "became more severe",
+            Self::Reopened => "was re-opened",
+            Self::Resolved => "was resolved",
+            Self::Unacknowledged => "is not acknowledged",
+        }
+    }
+
     /// The number that the store keeps.
     #[must_use]
     pub const fn to_stored(self) -> i64 {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::commands::Setup;
-use crate::harness::{CONFIG, Folder, KEY, alert};
+use crate::harness::{CONFIG, Folder, KEY, alert, told};
 use crate::http::Connection;
 use crate::receiver::{Behaviour, Receiver, Request};
+use crate::scripted::Scripted;
 
 const KILLS: usize = 6;
 
@@ -170,8 +171,34 @@ fn the_outbox_says_whom_when_and_what_came_of_it() {
     assert_eq!(setup.say(&["outbox", number]).lines().count(), 2);
     assert_eq!(setup.json(&["outbox", "--channel", "hook", "--json"])["total"], 3);
     assert_eq!(setup.json(&["outbox", "--channel", "nobody", "--json"])["total"], 0);
+    assert_eq!(setup.say(&["outbox", "--channel", "nobody"]), "no notification matches\n");
+    let shown = setup.say(&["incidents", "show", number]);
+    assert!(shown.contains("\nnotifications, newest first (1)\n  20"), "{shown}");
+    assert!(
+        shown.ends_with("  hook was not told that it was created: 422 Unprocessable Entity: what is this?\n"),
+        "{shown}"
+    );
     let wrong = setup.fail(&["outbox", "INC-1"]);
     assert!(wrong.contains("must be a number such as INC-2026-001"), "{wrong}");
     assert_eq!(setup.run(&["outbox", "--state", "lost"]).0, Some(2));
     assert!(!server.said().contains("whsec_"), "{}", server.said());
+}
+
+#[test]
+fn an_incident_is_shown_also_where_nothing_can_be_known_of_notifications() {
+    let folder = Folder::new(CONFIG);
+    let server = Scripted::start();
+    let url = server.url();
+    std::thread::scope(|scope| {
+        let shown =
+            scope.spawn(|| told(&folder.run(&["incidents", "show", "INC-2026-001", "--url", url.as_str()])));
+        let incident = json!({ "data": { "incident_number": "INC-2026-001", "title": "It" } });
+        server.expect("GET /api/v1/incidents/INC-2026-001 ").answer("200 OK", &incident.to_string());
+        let refusal = json!({ "error": { "code": "not_found", "message": "there is nothing here" } });
+        let asked = server.expect("GET /api/v1/notifications?incident=INC-2026-001&");
+        asked.answer("404 Not Found", &refusal.to_string());
+        let (code, stdout, stderr) = shown.join().unwrap();
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.starts_with("INC-2026-001") && !stdout.contains("notifications"), "{stdout}");
+    });
 }

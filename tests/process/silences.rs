@@ -79,8 +79,21 @@ fn silences_are_made_listed_outlive_a_kill_and_are_ended() {
     let ended = setup.say(&["silences", "end", "1"]);
     assert!(ended.starts_with("silence 1 ended 20"), "{ended}");
     assert_eq!(receiver.next().json()["data"]["count"], 3);
+    assert_eq!(setup.say(&["silences", "--state", "active"]), "no silence matches\n");
+    setup.say(&["silences", "add", "--all", "--for", "2h", "--comment", "All day"]);
+    setup.say(&["silences", "add", "--all", "--for", "2h", "--comment", "A slip"]);
+    setup.say(&["silences", "end", "3"]);
+    let (_, first, left) = setup.run(&["silences", "-n", "1"]);
+    assert!(first.contains("All day") && first.lines().count() == 2, "{first}");
+    assert_eq!(left, "1 of 3 shown; --limit shows more\n");
+    let all = setup.json(&["silences", "--json"]);
+    let ids: Vec<_> = all["items"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    assert_eq!(
+        (&all["total"], &all["has_more"], ids),
+        (&json!(3), &json!(false), vec![json!(2), json!(3), json!(1)])
+    );
     let again = setup.fail(&["silences", "end", "1"]);
     assert!(again.contains("silence 1 is over"), "{again}");
     let over = setup.json(&["silences", "--state", "over", "--json"]);
-    assert_eq!((&over["total"], &over["items"][0]["ended_by"]), (&json!(1), &json!("local")));
+    assert_eq!((&over["total"], &over["items"][0]["ended_by"]), (&json!(2), &json!("local")));
 }

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::data::{Entry, Incident, time};
 use crate::cli::cells::{clean, fit, pad, width, wrap};
+use crate::cli::outbox::Notification;
 use crate::cli::text::in_severity_colour;
 use crate::model::Severity;
 
@@ -43,6 +44,25 @@ pub fn lines(incident: &Incident, window: Option<usize>, colours: bool) -> Vec<S
         let start = format!("  {}  ", time(&entry.at));
         let indent = if window.is_some_and(|most| most < WIDE) { 4 } else { width(&start) };
         lines.extend(behind(&start, &told(entry, window.is_some()), indent, window));
+    }
+    lines
+}
+
+/// Who was told of it, or is yet to be; `total` counts those too that are not among them.
+pub fn told_lines(notifications: &[Notification], total: u64, window: Option<usize>) -> Vec<String> {
+    if notifications.is_empty() {
+        return Vec::new();
+    }
+    let newest = if total == notifications.len() as u64 {
+        String::new()
+    } else {
+        format!("{} of ", notifications.len())
+    };
+    let mut lines = wrap(&format!("notifications, newest first ({newest}{total})"), window);
+    for one in notifications {
+        let start = format!("  {}  ", time(one.shown_at()));
+        let indent = if window.is_some_and(|most| most < WIDE) { 4 } else { width(&start) };
+        lines.extend(behind(&start, &one.sentence(), indent, window));
     }
     lines
 }

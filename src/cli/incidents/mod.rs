@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Subcommand};
 
-use super::client::{Client, Target};
+use super::client::{Client, OffsetPage, Target};
 use super::{Cli, Outcome, text};
 use crate::model::Number;
 use crate::registry::Scope;
@@ -38,7 +38,7 @@ pub struct Incidents {
 enum Action {
     /// List incidents, newest first; what `incidents` alone does
     List(List),
-    /// Show one with its timeline
+    /// Show one with its timeline, and who was told of it
     Show {
         /// INC-2026-001
         #[arg(value_parser = act::number)]
@@ -155,7 +155,15 @@ fn show(client: &Client, number: Number, json: bool) -> Outcome {
         text::say(data.json());
         return Ok(());
     }
-    for line in detail::lines(&data.read()?, text::width(), text::colours()) {
+    let mut lines = detail::lines(&data.read()?, text::width(), text::colours());
+    // An older server knows nothing of these, and a token may not allow them: what there is of the incident is shown.
+    let told = client.get(&format!("/api/v1/notifications?incident={number}&limit=100"));
+    if let Ok(page) = told.and_then(|data| data.read::<OffsetPage>())
+        && let Ok(notifications) = page.read()
+    {
+        lines.extend(detail::told_lines(&notifications, page.total, text::width()));
+    }
+    for line in lines {
         text::say(&line);
     }
     Ok(())

@@ -88,7 +88,7 @@ impl Line {
         in_order.sort_by_key(|one| one.id);
         let channels: Vec<_> = in_order.iter().map(|one| one.channel.as_str()).collect();
         let (who, several) = (listed(&channels), channels.len() > 1);
-        let happened = happened(one.reason);
+        let happened = one.reason.happened();
         let is_planned = one.reason == Reason::Unacknowledged && one.attempts == 0;
         let (kind, what) = match (one.standing, several) {
             (Standing::Told, false) => ("told", format!("{who} was told that it {happened}")),
@@ -155,16 +155,6 @@ fn listed(names: &[&str]) -> String {
         [] => String::new(),
         [one] => (*one).into(),
         [others @ .., last] => format!("{} and {last}", others.join(", ")),
-    }
-}
-
-fn happened(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Created => "was created",
-        Reason::Raised => "became more severe",
-        Reason::Reopened => "was re-opened",
-        Reason::Resolved => "was resolved",
-        Reason::Unacknowledged => "is not acknowledged",
     }
 }
 

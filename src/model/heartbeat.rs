@@ -1,4 +1,4 @@
-//! Heartbeats: jobs that report as long as all is well. What one does and what its silence means are values here; the
+//! Heartbeats: jobs that report as long as all is well. What one does and what its absence means are values here; the
 //! store keeps them, and its incidents go the way of every alert.
 //!
 //! | signal | what it does |
@@ -15,7 +15,7 @@ use crate::clock::{rfc3339, utc_minute};
 use crate::json::quoted;
 
 /// For how long nobody needs to take a ping: who sends one tries again for a while.
-pub const BRIEF_SILENCE_MS: i64 = 60_000;
+pub const BRIEF_GAP_MS: i64 = 60_000;
 
 /// Characters of a message that are kept: what an incident's description holds.
 const MESSAGE_CHARS: usize = 2000;
@@ -208,16 +208,16 @@ impl Beat {
     ///
     /// A ping that was to come meanwhile, give or take the grace, may have come in vain, and so may the end of a run: it
     /// is then a whole period until the next one.
-    pub fn outlast(&mut self, silence_ms: i64, now_ms: i64) {
+    pub fn shift_deadlines(&mut self, gap_ms: i64, now_ms: i64) {
         let Some(due) = self.due_at else { return };
         let in_vain = due - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
-        if silence_ms > BRIEF_SILENCE_MS && in_vain {
+        if gap_ms > BRIEF_GAP_MS && in_vain {
             self.due_at = Some(now_ms + self.period_ms + self.grace_ms);
             self.end_run();
             return;
         }
-        self.due_at = Some(due + silence_ms);
-        self.ends_by = self.ends_by.map(|end| end + silence_ms);
+        self.due_at = Some(due + gap_ms);
+        self.ends_by = self.ends_by.map(|end| end + gap_ms);
     }
 
     /// Moves the deadlines to where they would be, had they been set by these.
@@ -232,7 +232,7 @@ impl Beat {
 impl Heartbeat {
     /// The alert about one that did not report in time.
     #[must_use]
-    pub fn missed(&self, beat: &Beat) -> NativeAlert {
+    pub fn missed_alert(&self, beat: &Beat) -> NativeAlert {
         let title = match beat.started_at {
             Some(at) => format!("{}: started {} and has not ended", self.title, utc_minute(at)),
             None => format!("{}: no ping since {}", self.title, utc_minute(beat.last_ping_at)),
@@ -251,7 +251,7 @@ impl Heartbeat {
 
     /// The alert about one that says that it failed.
     #[must_use]
-    pub fn failed(&self, exit_status: Option<u8>, beat: &Beat) -> NativeAlert {
+    pub fn failure_alert(&self, exit_status: Option<u8>, beat: &Beat) -> NativeAlert {
         let title = match exit_status {
             Some(status) => format!("{}: ended with exit status {status}", self.title),
             None => format!("{}: reported a failure", self.title),
@@ -261,7 +261,7 @@ impl Heartbeat {
 
     /// The alert that ends its incident.
     #[must_use]
-    pub fn back(&self) -> NativeAlert {
+    pub fn recovery_alert(&self) -> NativeAlert {
         NativeAlert {
             status_only: true,
             status: Some(Status::Resolved),
@@ -371,7 +371,7 @@ mod tests {
         // From the minute at which it began and for how many minutes, to when it is due afterwards.
         let due = |pings: &[_], began: i64, minutes: i64| {
             let mut beat = after(pings).unwrap_or_default();
-            beat.outlast(minutes * MINUTE, (began + minutes) * MINUTE);
+            beat.shift_deadlines(minutes * MINUTE, (began + minutes) * MINUTE);
             beat.deadline().map(|at| at / MINUTE)
         };
         let up = [(0, Success, "")];

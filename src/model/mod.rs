@@ -21,7 +21,7 @@ mod words;
 pub use alert::{Alert, AlertLimits, is_web_url};
 pub use delivery::{Delivery, DeliverySummary, KeptRequest};
 pub use fields::{Fields, TextRule, Warning};
-pub use heartbeat::{BRIEF_SILENCE_MS, Beat, Heartbeat, HeartbeatState, Ping, Signal};
+pub use heartbeat::{BRIEF_GAP_MS, Beat, Heartbeat, HeartbeatState, Ping, Signal};
 pub use incident::{Change, Entry, EntryKind, Incident, Outcome, Report, ServiceName, TIMELINE_ENTRIES};
 pub use link::{ActLink, LinkAction, LinkKey};
 pub use native::{NativeAlert, Services};

@@ -15,9 +15,7 @@ use super::job::{Done, Job};
 use super::tx::{Failure, Tx};
 use super::{Store, unexpected};
 use crate::error::Error;
-use crate::model::{
-    AlertLimits, BRIEF_SILENCE_MS, Beat, Heartbeat, NativeAlert, Ping, Report, Services, Signal,
-};
+use crate::model::{AlertLimits, BRIEF_GAP_MS, Beat, Heartbeat, NativeAlert, Ping, Report, Services, Signal};
 use crate::registry::{Registry, heartbeats_integration};
 
 /// How often a sign of life is written.
@@ -90,7 +88,7 @@ impl Store {
 /// Takes a ping.
 pub fn take_tx(tx: &mut Tx<'_>, take: &TakePing) -> Result<Done, Failure> {
     let TakePing { registry, heartbeat, ping } = take;
-    live_tx(tx)?;
+    mark_alive_tx(tx)?;
     let last = find_tx(tx, &heartbeat.name)?;
     let mut done = HeartbeatsDone { reports: Vec::new(), next_due_ms: None, more: false };
     let Some(beat) = Beat::after(last, ping, heartbeat, tx.now_ms) else { return Ok(Done::Heartbeats(done)) };
@@ -98,8 +96,8 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &TakePing) -> Result<Done, Failure> {
     done.next_due_ms = beat.deadline();
     let alert = match ping.signal {
         // Also where it was not down: its incident may be from a time when it was, and the configuration forgot it.
-        Signal::Success => heartbeat.back(),
-        Signal::Fail(exit_status) => heartbeat.failed(exit_status, &beat),
+        Signal::Success => heartbeat.recovery_alert(),
+        Signal::Fail(exit_status) => heartbeat.failure_alert(exit_status, &beat),
         Signal::Start | Signal::Log => return Ok(Done::Heartbeats(done)),
     };
     done.reports = alert_tx(tx, registry, heartbeat, alert)?;
@@ -108,7 +106,7 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &TakePing) -> Result<Done, Failure> {
 
 /// Makes incidents of those that are missed; [`HeartbeatsDone::more`] if there may be more of them.
 pub fn check_tx(tx: &mut Tx<'_>, registry: &Registry) -> Result<Done, Failure> {
-    live_tx(tx)?;
+    mark_alive_tx(tx)?;
     let sql = format!(
         "SELECT {COLUMNS}, name FROM heartbeat WHERE due_at <= ?1 OR ends_by <= ?1 ORDER BY name LIMIT ?2"
     );
@@ -124,7 +122,7 @@ pub fn check_tx(tx: &mut Tx<'_>, registry: &Registry) -> Result<Done, Failure> {
             forget_tx(tx, &name)?;
             continue;
         };
-        let alert = heartbeat.missed(&beat);
+        let alert = heartbeat.missed_alert(&beat);
         beat.go_down();
         save_tx(tx, &name, &beat)?;
         reports.extend(alert_tx(tx, registry, heartbeat, alert)?);
@@ -141,7 +139,7 @@ pub fn check_tx(tx: &mut Tx<'_>, registry: &Registry) -> Result<Done, Failure> {
 pub fn learn_tx(tx: &mut Tx<'_>, heartbeats: &[Arc<Heartbeat>]) -> Result<(), Failure> {
     // First, and by itself: the time for which nothing ran is none of anybody's period.
     if !heartbeats.is_empty() {
-        live_tx(tx)?;
+        mark_alive_tx(tx)?;
     }
     for (name, mut beat) in all(tx.connection)? {
         match heartbeats.iter().find(|heartbeat| heartbeat.name == name) {
@@ -157,29 +155,29 @@ pub fn learn_tx(tx: &mut Tx<'_>, heartbeats: &[Arc<Heartbeat>]) -> Result<(), Fa
 }
 
 /// Moves the deadlines by the time without a sign of life, and gives one.
-fn live_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+fn mark_alive_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     let (last, same_process) = match tx.memory.alive_ms {
         Some(last) => (last, true),
         None => (tx.connection.query_row("SELECT alive_at FROM pulse", [], |row| row.get(0))?, false),
     };
-    let silence = tx.now_ms - last;
-    if same_process && (0..ALIVE_MS).contains(&silence) {
+    let gap_ms = tx.now_ms - last;
+    if same_process && (0..ALIVE_MS).contains(&gap_ms) {
         return Ok(());
     }
     // A clock that went back takes the deadlines with it.
-    let lived = same_process && (0..=BRIEF_SILENCE_MS).contains(&silence);
+    let lived = same_process && (0..=BRIEF_GAP_MS).contains(&gap_ms);
     if last != 0 && !lived {
         let mut moved = 0;
         for (name, mut beat) in all(tx.connection)?.into_iter().filter(|(_, beat)| beat.deadline().is_some())
         {
-            beat.outlast(silence, tx.now_ms);
+            beat.shift_deadlines(gap_ms, tx.now_ms);
             save_tx(tx, &name, &beat)?;
             moved += 1;
         }
         // A clock that is put right by a moment is no news.
-        if same_process && moved > 0 && silence.abs() >= ALIVE_MS {
+        if same_process && moved > 0 && gap_ms.abs() >= ALIVE_MS {
             tracing::warn!(
-                silence_ms = silence,
+                gap_ms,
                 heartbeats = moved,
                 "the clock leapt, or nothing could be written for a while; that is held against no heartbeat"
             );

@@ -1,4 +1,4 @@
-//! Heartbeats: what clients of Healthchecks and Uptime Kuma send, unchanged, and what their silence becomes.
+//! Heartbeats: what clients of Healthchecks and Uptime Kuma send, unchanged, and what becomes of those that stay away.
 
 use std::fs;
 

@@ -263,7 +263,7 @@ CREATE TABLE heartbeat (
     period_ms    INTEGER NOT NULL,           -- by which the deadlines were set
     grace_ms     INTEGER NOT NULL,
     last_ping_at INTEGER NOT NULL,
-    due_at       INTEGER,                    -- a success must have come by then; NULL: it is down
+    due_at       INTEGER NOT NULL,           -- a success must have come by then, or it is missed; while it is down: again
     started_at   INTEGER,                    -- of the run under way
     ends_by      INTEGER,                    -- that run must have ended by then
     down         INTEGER NOT NULL CHECK (down IN (0, 1)),  -- failed or missed, and no success since

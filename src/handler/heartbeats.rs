@@ -234,7 +234,7 @@ impl<'a> HeartbeatView<'a> {
             period_s: heartbeat.period_ms / 1000,
             grace_s: heartbeat.grace_ms / 1000,
             last_ping_at: beat.map(|beat| rfc3339(beat.last_ping_at)),
-            due_at: beat.and_then(Beat::deadline).map(rfc3339),
+            due_at: beat.and_then(Beat::shown_deadline).map(rfc3339),
         }
     }
 }

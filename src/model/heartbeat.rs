@@ -8,7 +8,8 @@
 //! | fail | it is down at once |
 //! | log | nothing, but its message is the last one |
 //!
-//! One that has never reported is waited for without a deadline: nobody knows yet when it begins.
+//! One that is down and stays away is missed again after each further period and grace: its incident may have been
+//! resolved meanwhile. One that has never reported is waited for without a deadline: nobody knows yet when it begins.
 
 use super::{NativeAlert, Severity, Status};
 use crate::clock::{rfc3339, utc_minute};
@@ -87,8 +88,8 @@ pub struct Beat {
     pub last_ping_at: i64,
     /// The last thing that it said.
     pub message: Option<String>,
-    /// When it must have reported a success.
-    pub due_at: Option<i64>,
+    /// When it must have reported a success, or is missed; while it is down: missed again.
+    pub due_at: i64,
     /// When the run that is under way began.
     pub started_at: Option<i64>,
     /// What that run is called.
@@ -137,7 +138,7 @@ impl HeartbeatState {
             None => Self::Waiting,
             Some(beat) if beat.down => Self::Down,
             Some(beat) if beat.started_at.is_some() => Self::Running,
-            Some(beat) if beat.due_at.is_some_and(|due| due - beat.grace_ms <= now_ms) => Self::Late,
+            Some(beat) if beat.due_at - beat.grace_ms <= now_ms => Self::Late,
             Some(_) => Self::Up,
         }
     }
@@ -161,14 +162,14 @@ impl Beat {
         match ping.signal {
             Signal::Success => {
                 beat.down = false;
-                beat.due_at = Some(now_ms + of.period_ms + of.grace_ms);
+                beat.await_next(now_ms);
                 // A success that names another run says nothing of this one.
                 if ping.run.is_none() || ping.run == beat.run {
                     beat.end_run();
                 }
             }
             Signal::Start => beat.start_run(ping.run.clone(), now_ms),
-            Signal::Fail(_) => beat.go_down(),
+            Signal::Fail(_) => beat.go_down(now_ms),
             Signal::Log => {}
         }
         Some(beat)
@@ -176,13 +177,12 @@ impl Beat {
 
     fn start_run(&mut self, run: Option<String>, now_ms: i64) {
         let ends_by = now_ms + self.grace_ms;
-        if !self.down {
-            // One that begins late has its grace too; one that begins again and again without an end does not.
-            if self.started_at.is_none() {
-                self.due_at = Some(self.due_at.unwrap_or(ends_by).max(ends_by));
-            }
-            self.ends_by = Some(ends_by);
+        // One that begins late has its grace too; one that begins again and again without an end does not.
+        if self.started_at.is_none() {
+            self.due_at = self.due_at.max(ends_by);
         }
+        // What is down is not missed for a run.
+        self.ends_by = (!self.down).then_some(ends_by);
         self.started_at = Some(now_ms);
         self.run = run;
     }
@@ -191,17 +191,28 @@ impl Beat {
         (self.started_at, self.run, self.ends_by) = (None, None, None);
     }
 
-    /// It failed, or was missed: nothing is awaited but a success.
-    pub fn go_down(&mut self) {
+    fn await_next(&mut self, now_ms: i64) {
+        self.due_at = now_ms + self.period_ms + self.grace_ms;
+    }
+
+    /// It failed, or was missed. It is awaited all the same: whoever resolves its incident by hand while it is down
+    /// hears of it again.
+    pub fn go_down(&mut self, now_ms: i64) {
         self.down = true;
-        self.due_at = None;
+        self.await_next(now_ms);
         self.end_run();
     }
 
-    /// When it is missed, unless it reports before.
+    /// When it is missed, once more if it is down, unless it reports before.
     #[must_use]
-    pub fn deadline(&self) -> Option<i64> {
-        self.due_at.into_iter().chain(self.ends_by).min()
+    pub fn deadline(&self) -> i64 {
+        self.ends_by.map_or(self.due_at, |end| end.min(self.due_at))
+    }
+
+    /// The deadline as it is shown: one that is down has missed it.
+    #[must_use]
+    pub fn shown_deadline(&self) -> Option<i64> {
+        (!self.down).then(|| self.deadline())
     }
 
     /// Moves the deadlines by a time for which no ping could be taken, up to now. A clock that went back makes it negative.
@@ -209,21 +220,20 @@ impl Beat {
     /// A ping that was to come meanwhile, give or take the grace, may have come in vain, and so may the end of a run: it
     /// is then a whole period until the next one.
     pub fn shift_deadlines(&mut self, gap_ms: i64, now_ms: i64) {
-        let Some(due) = self.due_at else { return };
-        let in_vain = due - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
+        let in_vain = self.due_at - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
         if gap_ms > BRIEF_GAP_MS && in_vain {
-            self.due_at = Some(now_ms + self.period_ms + self.grace_ms);
+            self.await_next(now_ms);
             self.end_run();
             return;
         }
-        self.due_at = Some(due + gap_ms);
+        self.due_at += gap_ms;
         self.ends_by = self.ends_by.map(|end| end + gap_ms);
     }
 
     /// Moves the deadlines to where they would be, had they been set by these.
     pub fn adapt(&mut self, of: &Heartbeat) {
         let (period, grace) = (of.period_ms - self.period_ms, of.grace_ms - self.grace_ms);
-        self.due_at = self.due_at.map(|due| due + period + grace);
+        self.due_at += period + grace;
         self.ends_by = self.ends_by.map(|end| end + grace);
         (self.period_ms, self.grace_ms) = (of.period_ms, of.grace_ms);
     }
@@ -319,7 +329,13 @@ mod tests {
     }
 
     fn deadline(pings: &[(i64, Signal, &str)]) -> Option<i64> {
-        after(pings).and_then(|beat| beat.deadline()).map(|at| at / MINUTE)
+        after(pings).map(|beat| beat.deadline() / MINUTE)
+    }
+
+    /// When it is due after a gap that ends at that minute.
+    fn due_after_gap(beat: &mut Beat, minutes: i64, until: i64) -> i64 {
+        beat.shift_deadlines(minutes * MINUTE, until * MINUTE);
+        beat.deadline() / MINUTE
     }
 
     #[test]
@@ -338,8 +354,10 @@ mod tests {
             (&[(0, Start, "a"), (2, Success, "")], Some(67)),
             (&[(0, Start, "a"), (2, Success, "a")], Some(67)),
             (&[(0, Start, "a"), (2, Success, "b")], Some(5)),
-            (&[(0, Start, "a"), (2, Fail(None), "b")], None),
-            (&[(0, Fail(Some(1)), ""), (2, Start, "")], None),
+            // One that is down is missed again, and not before for a run that begins.
+            (&[(0, Start, "a"), (2, Fail(None), "b")], Some(67)),
+            (&[(0, Fail(Some(1)), ""), (2, Start, "")], Some(65)),
+            (&[(0, Fail(Some(1)), ""), (64, Start, "")], Some(69)),
             (&[(0, Fail(Some(1)), ""), (2, Start, ""), (3, Success, "")], Some(68)),
         ] {
             assert_eq!(deadline(pings), expected, "{pings:?}");
@@ -362,27 +380,26 @@ mod tests {
     fn another_period_moves_the_deadlines_by_the_difference() {
         let mut beat = after(&[(0, Signal::Success, ""), (1, Signal::Start, "")]).unwrap_or_default();
         beat.adapt(&Heartbeat { period_ms: 2 * HOUR, grace_ms: 6 * MINUTE, ..backup() });
-        assert_eq!((beat.due_at, beat.ends_by), (Some(126 * MINUTE), Some(7 * MINUTE)));
+        assert_eq!((beat.due_at, beat.ends_by), (126 * MINUTE, Some(7 * MINUTE)));
     }
 
     #[test]
     fn time_for_which_no_ping_could_be_taken_counts_for_nobody() {
         use Signal::{Start, Success};
-        // From the minute at which it began and for how many minutes, to when it is due afterwards.
-        let due = |pings: &[_], began: i64, minutes: i64| {
-            let mut beat = after(pings).unwrap_or_default();
-            beat.shift_deadlines(minutes * MINUTE, (began + minutes) * MINUTE);
-            beat.deadline().map(|at| at / MINUTE)
+        // For how many minutes, until when, and when it is due afterwards.
+        let due = |pings: &[_], minutes, until| {
+            due_after_gap(&mut after(pings).unwrap_or_default(), minutes, until)
         };
         let up = [(0, Success, "")];
-        assert_eq!(due(&up, 10, 20), Some(85), "nothing was expected meanwhile");
-        assert_eq!(due(&up, 50, 20), Some(135), "the next ping may have come in vain");
-        assert_eq!(due(&up, 62, 1), Some(66), "who sends one tries again for so long");
-        assert_eq!(due(&up, 10, -1440), Some(65 - 1440));
+        assert_eq!(due(&up, 20, 30), 85, "nothing was expected meanwhile");
+        assert_eq!(due(&up, 20, 70), 135, "the next ping may have come in vain");
+        assert_eq!(due(&up, 1, 63), 66, "who sends one tries again for so long");
+        assert_eq!(due(&up, -1440, -1430), 65 - 1440);
         let running = [(0, Success, ""), (2, Start, "")];
-        assert_eq!(due(&running, 3, 1), Some(8));
-        assert_eq!(due(&running, 3, 10), Some(78), "so may its end");
-        assert_eq!(due(&[(0, Signal::Fail(None), "")], 3, 10), None);
+        assert_eq!(due(&running, 1, 4), 8);
+        assert_eq!(due(&running, 10, 13), 78, "so may its end");
+        let down = [(0, Signal::Fail(None), "")];
+        assert_eq!((due(&down, 10, 13), due(&down, 10, 60)), (75, 125));
     }
 
     #[test]

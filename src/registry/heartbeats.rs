@@ -53,7 +53,7 @@ impl Registry {
 }
 
 /// The integration [`HEARTBEATS`]. It is in no configuration and has no key: nobody can send to it. A heartbeat that is
-/// missed after it was back is another incident.
+/// missed after its incident was resolved is another incident.
 #[must_use]
 pub fn heartbeats_integration() -> Arc<Integration> {
     static INTEGRATION: LazyLock<Arc<Integration>> = LazyLock::new(|| {

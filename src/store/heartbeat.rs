@@ -93,7 +93,7 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &TakePing) -> Result<Done, Failure> {
     let mut done = HeartbeatsDone { reports: Vec::new(), next_due_ms: None, more: false };
     let Some(beat) = Beat::after(last, ping, heartbeat, tx.now_ms) else { return Ok(Done::Heartbeats(done)) };
     save_tx(tx, &heartbeat.name, &beat)?;
-    done.next_due_ms = beat.deadline();
+    done.next_due_ms = Some(beat.deadline());
     let alert = match ping.signal {
         // Also where it was not down: its incident may be from a time when it was, and the configuration forgot it.
         Signal::Success => heartbeat.recovery_alert(),
@@ -123,7 +123,7 @@ pub fn check_tx(tx: &mut Tx<'_>, registry: &Registry) -> Result<Done, Failure> {
             continue;
         };
         let alert = heartbeat.missed_alert(&beat);
-        beat.go_down();
+        beat.go_down(tx.now_ms);
         save_tx(tx, &name, &beat)?;
         reports.extend(alert_tx(tx, registry, heartbeat, alert)?);
     }
@@ -168,8 +168,7 @@ fn mark_alive_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     let lived = same_process && (0..=BRIEF_GAP_MS).contains(&gap_ms);
     if last != 0 && !lived {
         let mut moved = 0;
-        for (name, mut beat) in all(tx.connection)?.into_iter().filter(|(_, beat)| beat.deadline().is_some())
-        {
+        for (name, mut beat) in all(tx.connection)? {
             beat.shift_deadlines(gap_ms, tx.now_ms);
             save_tx(tx, &name, &beat)?;
             moved += 1;

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::http::Response;
 use crate::log;
+use crate::notify::nothing_comes;
 use crate::pages::look;
+use crate::receiver::Receiver;
 use crate::server::{DAY, HEAD, HOUR, MINUTE, NOW, PROD, SECOND, SERVICES, Server, WEBHOOK, alert};
 
 const PING: &str = "/ping/HUSH-backup-key-0001";
@@ -26,6 +28,15 @@ grace = '5m'
 
 fn server() -> Server {
     Server::with(BACKUP)
+}
+
+/// A channel to that receiver, and a route to it.
+fn to(receiver: &Receiver) -> String {
+    format!(
+        "[[channels]]\nname = 'hook'\nkind = 'webhook'\nwith = {{ url = '{}' }}\n\
+         [[routes]]\nchannels = ['hook']\ndigest = '0s'\n",
+        receiver.url()
+    )
 }
 
 /// Reports, which must be taken.
@@ -173,9 +184,10 @@ fn what_is_missed_is_an_incident_and_what_is_back_resolves_it() {
     let metadata = json!({ "heartbeat": "backup", "period": "1h", "last_ping": "2026-11-23T11:00:00.123Z" });
     assert_eq!(incident["metadata"], metadata);
     assert_eq!((&backup(&server)["state"], &backup(&server)["due_at"]), (&json!("down"), &Value::Null));
-    // It is missed once, however long it stays away.
+    // Nothing comes of its being missed again, as long as nobody resolves it.
     server.live(3 * HOUR);
-    assert_eq!(server.show("INC-2026-001")["occurrences"], 1);
+    let incident = server.show("INC-2026-001");
+    assert_eq!((&incident["status"], &incident["occurrences"]), (&json!("new"), &json!(3)));
     ping(&server, "");
     let incident = server.show("INC-2026-001");
     assert_eq!(
@@ -189,6 +201,46 @@ fn what_is_missed_is_an_incident_and_what_is_back_resolves_it() {
     ping(&server, "");
     assert_eq!(server.show("INC-2026-002")["status"], "resolved");
     assert!(log::lines_with("HUSH-backup-key").is_empty());
+}
+
+#[test]
+fn one_that_stays_away_is_missed_again_and_people_hear_of_it_where_they_had_ended_it() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{BACKUP}{}", to(&receiver)));
+    let told = || receiver.next().json()["data"]["title"].as_str().unwrap().to_owned();
+    ping(&server, "");
+    server.live(HOUR + 5 * MINUTE);
+    assert_eq!(told(), "[SEV2] Backup: no ping since 2026-11-23 08:00 UTC");
+    // While it is open that is a repeat, which tells nobody and changes nothing.
+    server.acknowledge("INC-2026-001");
+    server.live(HOUR + 5 * MINUTE);
+    let incident = server.show("INC-2026-001");
+    assert_eq!((&incident["status"], &incident["occurrences"]), (&json!("investigating"), &json!(2)));
+    assert_eq!((&backup(&server)["state"], &backup(&server)["due_at"]), (&json!("down"), &Value::Null));
+    nothing_comes(&server, &receiver);
+
+    for (number, status) in [(1, "resolved"), (2, "closed")] {
+        server.set_status(&format!("INC-2026-00{number}"), status);
+        assert_eq!(told(), "[resolved] Backup: no ping since 2026-11-23 08:00 UTC");
+        server.live(HOUR + 5 * MINUTE - 1);
+        assert_eq!((server.list("").len(), state(&server)), (number, "down".into()));
+        server.live(1);
+        assert_eq!(told(), "[SEV2] Backup: no ping since 2026-11-23 08:00 UTC");
+    }
+
+    // After a failure it is the same, and a run that has begun has its grace.
+    ping(&server, "/3");
+    assert_eq!(incidents(&server)[0], one("Backup: ended with exit status 3", "new")[0]);
+    server.set_status("INC-2026-003", "resolved");
+    assert_eq!(told(), "[resolved] Backup: ended with exit status 3");
+    server.live(HOUR + 4 * MINUTE);
+    ping(&server, "/start");
+    server.live(5 * MINUTE - 1);
+    assert_eq!(server.list(""), [3, 2, 1]);
+    server.live(1);
+    assert_eq!(told(), "[SEV2] Backup: started 2026-11-23 13:24 UTC and has not ended");
+    ping(&server, "");
+    assert_eq!((server.list("status=new"), state(&server)), (vec![], "up".into()));
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl HeartbeatRow {
             period: duration(heartbeat.period_ms),
             grace: duration(heartbeat.grace_ms),
             last_ping: beat.map(|beat| Moment::new(beat.last_ping_at, now_ms)),
-            due: beat.and_then(Beat::deadline).map(|due| duration(due - now_ms)),
+            due: beat.and_then(Beat::shown_deadline).map(|due| duration(due - now_ms)),
         }
     }
 }

@@ -267,6 +267,7 @@ CREATE TABLE heartbeat (
     started_at   INTEGER,                    -- of the run under way
     ends_by      INTEGER,                    -- that run must have ended by then
     down         INTEGER NOT NULL CHECK (down IN (0, 1)),  -- failed or missed, and no success since
+    excused      INTEGER NOT NULL CHECK (excused IN (0, 1)),  -- a ping may have come in vain; no end of a run since
     run          TEXT,                       -- what the run under way is called
     message      TEXT                        -- the last one
 ) STRICT, WITHOUT ROWID;

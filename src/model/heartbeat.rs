@@ -98,6 +98,8 @@ pub struct Beat {
     pub ends_by: Option<i64>,
     /// It failed or was missed, and there was no success since.
     pub down: bool,
+    /// A ping was taken to have come in vain, and no run has been said to have ended since.
+    pub excused: bool,
 }
 
 /// How a heartbeat is.
@@ -161,7 +163,7 @@ impl Beat {
         }
         match ping.signal {
             Signal::Success => {
-                beat.down = false;
+                (beat.down, beat.excused) = (false, false);
                 beat.await_next(now_ms);
                 // A success that names another run says nothing of this one.
                 if ping.run.is_none() || ping.run == beat.run {
@@ -169,7 +171,10 @@ impl Beat {
                 }
             }
             Signal::Start => beat.start_run(ping.run.clone(), now_ms),
-            Signal::Fail(_) => beat.go_down(now_ms),
+            Signal::Fail(_) => {
+                beat.excused = false;
+                beat.go_down(now_ms);
+            }
             Signal::Log => {}
         }
         Some(beat)
@@ -218,10 +223,12 @@ impl Beat {
     /// Moves the deadlines by a time for which no ping could be taken, up to now. A clock that went back makes it negative.
     ///
     /// A ping that was to come meanwhile, give or take the grace, may have come in vain, and so may the end of a run: it
-    /// is then a whole period until the next one.
+    /// is then a whole period until the next one. Only once until a run is said to have ended: else an outage every night
+    /// would hide for ever that no more pings come, or that it kills each run.
     pub fn shift_deadlines(&mut self, gap_ms: i64, now_ms: i64) {
         let in_vain = self.due_at - 2 * self.grace_ms <= now_ms || self.started_at.is_some();
-        if gap_ms > BRIEF_GAP_MS && in_vain {
+        if gap_ms > BRIEF_GAP_MS && in_vain && !self.excused {
+            self.excused = true;
             self.await_next(now_ms);
             self.end_run();
             return;
@@ -400,6 +407,20 @@ mod tests {
         assert_eq!(due(&running, 10, 13), 78, "so may its end");
         let down = [(0, Signal::Fail(None), "")];
         assert_eq!((due(&down, 10, 13), due(&down, 10, 60)), (75, 125));
+    }
+
+    #[test]
+    fn a_ping_is_taken_to_have_come_in_vain_once_until_a_run_has_ended() {
+        use Signal::{Fail, Log, Start, Success};
+        for (signal, excused) in [(Success, true), (Fail(None), true), (Start, false), (Log, false)] {
+            let mut beat = after(&[(0, Success, "")]).unwrap_or_default();
+            assert_eq!(due_after_gap(&mut beat, 10, 60), 125);
+            assert_eq!(due_after_gap(&mut beat, 10, 120), 135, "it moves by the gap alone");
+            let mut beat =
+                Beat::after(Some(beat), &ping(signal, ""), &backup(), 130 * MINUTE).unwrap_or_default();
+            let due = due_after_gap(&mut beat, 60, 190);
+            assert_eq!(due == 190 + 65, excused, "{signal:?}: {due}");
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub fn check_tx(tx: &mut Tx<'_>, registry: &Registry) -> Result<Done, Failure> {
     );
     let missed = {
         let mut statement = tx.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map([tx.now_ms, ROUND as i64], |row| Ok((read(row)?, row.get(9)?)))?;
+        let rows = statement.query_map([tx.now_ms, ROUND as i64], |row| Ok((read(row)?, row.get(10)?)))?;
         rows.collect::<rusqlite::Result<Vec<(Beat, String)>>>()?
     };
     let mut reports = Vec::new();
@@ -211,7 +211,8 @@ fn alert_tx(
     }
 }
 
-const COLUMNS: &str = "period_ms, grace_ms, last_ping_at, message, due_at, started_at, run, ends_by, down";
+const COLUMNS: &str =
+    "period_ms, grace_ms, last_ping_at, message, due_at, started_at, run, ends_by, down, excused";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Beat> {
     Ok(Beat {
@@ -224,6 +225,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Beat> {
         run: row.get(6)?,
         ends_by: row.get(7)?,
         down: row.get(8)?,
+        excused: row.get(9)?,
     })
 }
 
@@ -234,7 +236,7 @@ fn find_tx(tx: &Tx<'_>, name: &str) -> rusqlite::Result<Option<Beat>> {
 
 fn save_tx(tx: &Tx<'_>, name: &str, beat: &Beat) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT OR REPLACE INTO heartbeat (name, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        "INSERT OR REPLACE INTO heartbeat (name, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     );
     tx.connection.prepare_cached(&sql)?.execute(params![
         name,
@@ -247,6 +249,7 @@ fn save_tx(tx: &Tx<'_>, name: &str, beat: &Beat) -> rusqlite::Result<()> {
         beat.run,
         beat.ends_by,
         beat.down,
+        beat.excused,
     ])?;
     Ok(())
 }
@@ -259,6 +262,6 @@ fn forget_tx(tx: &Tx<'_>, name: &str) -> rusqlite::Result<()> {
 /// What is known of each heartbeat that has reported, by its name.
 pub fn all(connection: &Connection) -> rusqlite::Result<Vec<(String, Beat)>> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS}, name FROM heartbeat"))?;
-    let rows = statement.query_map([], |row| Ok((row.get(9)?, read(row)?)))?;
+    let rows = statement.query_map([], |row| Ok((row.get(10)?, read(row)?)))?;
     rows.collect()
 }

@@ -331,6 +331,48 @@ fn time_in_which_nothing_ran_does_not_count() {
 }
 
 #[test]
+fn an_outage_every_night_hides_nothing_for_longer_than_a_period() {
+    let config = format!("{HEAD}{SERVICES}{PROD}{BACKUP}");
+    let mut server = Server::start(&config);
+    // Hours stand for days. Whatever is awaited at their end, nothing runs then.
+    let outage = |server: &mut Server| {
+        server.stop();
+        server.advance(2 * MINUTE);
+        server.restart(&config);
+        server.tick();
+    };
+    let night = |server: &mut Server| {
+        server.live(58 * MINUTE);
+        outage(server);
+    };
+    for _ in 0..5 {
+        ping(&server, "");
+        night(&mut server);
+        assert_eq!((state(&server).as_str(), incidents(&server).len()), ("up", 0));
+    }
+    // The fifth was the last one.
+    night(&mut server);
+    assert_eq!((state(&server).as_str(), incidents(&server).len()), ("up", 0), "it may have come in vain");
+    server.live(7 * MINUTE - 1);
+    assert_eq!(incidents(&server), []);
+    server.live(1);
+    assert_eq!(incidents(&server), one("Backup: no ping since 2026-11-23 12:00 UTC", "new"));
+
+    // Nor what the outage kills every night: it begins, and that is all.
+    ping(&server, "");
+    for _ in 0..2 {
+        server.live(57 * MINUTE);
+        assert!(server.list("status=new").is_empty());
+        ping(&server, "/start");
+        server.live(MINUTE);
+        outage(&mut server);
+    }
+    server.live(4 * MINUTE);
+    let expected = one("Backup: started 2026-11-23 16:04 UTC and has not ended", "new");
+    assert_eq!(incidents(&server)[..1], expected);
+}
+
+#[test]
 fn the_end_of_a_run_may_come_while_nothing_runs() {
     let config = format!("{HEAD}{SERVICES}{PROD}{BACKUP}");
     let mut server = Server::start(&config);

@@ -135,6 +135,14 @@ pub fn duration(ms: i64) -> String {
     }
 }
 
+/// A length of time as the configuration would have it, in its largest whole unit: `90s`, `5m`, `1d`.
+#[must_use]
+pub fn compact_duration(ms: i64) -> String {
+    let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)];
+    let (unit, of) = units.into_iter().find(|(_, of)| ms % of == 0).unwrap_or(("ms", 1));
+    format!("{}{unit}", ms / of)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +179,12 @@ mod tests {
         for text in ["", "2026-11-23", "2026-11-23T08:00:00", "yesterday", "1795420800"] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_configured() {
+        let lengths = [1500, 90_000, 3_600_000, 2 * 86_400_000];
+        assert_eq!(lengths.map(compact_duration), ["1500ms", "90s", "1h", "2d"]);
     }
 
     #[test]

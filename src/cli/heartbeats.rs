@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
-use super::cells::{clean, fit, pad, width};
-use super::client::{Client, Target, read};
+use super::client::{Client, OffsetPage, Target};
+use super::columns::Columns;
 use super::incidents::time;
 use super::trouble::Trouble;
 use super::{Outcome, text};
+use crate::clock::compact_duration;
 use crate::registry::Scope;
 
 #[derive(Debug, Args)]
@@ -22,15 +22,6 @@ pub struct Heartbeats {
     target: Target,
 }
 
-/// All pages of the list, put together.
-#[derive(Debug, Default, Deserialize, Serialize)]
-struct List {
-    items: Vec<Box<RawValue>>,
-    total: u64,
-    has_more: bool,
-    next_offset: Option<u64>,
-}
-
 /// A heartbeat, as far as people are shown it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -38,13 +29,17 @@ struct Heartbeat {
     name: String,
     service: String,
     state: String,
-    period_s: u64,
+    period_s: i64,
     last_ping_at: Option<String>,
     due_at: Option<String>,
 }
 
-/// The heads of the columns.
-const HEADS: [&str; 6] = ["NAME", "STATE", "SERVICE", "EVERY", "LAST PING", "DUE"];
+const COLUMNS: Columns<6> = Columns {
+    heads: ["NAME", "STATE", "SERVICE", "EVERY", "LAST PING", "DUE"],
+    numbers: &[],
+    give_way: &[2, 3, 4],
+    last: 20,
+};
 
 pub fn run(config: Option<&Path>, heartbeats: &Heartbeats) -> Outcome {
     let (client, _) = Client::new(config, &heartbeats.target, Some(Scope::ServicesRead))?;
@@ -57,16 +52,18 @@ pub fn run(config: Option<&Path>, heartbeats: &Heartbeats) -> Outcome {
         text::say("there are no [[heartbeats]] in the configuration");
         return Ok(());
     }
-    let rows = list.items.iter().map(|item| read(item)).collect::<Result<Vec<_>, _>>()?;
-    table(&rows, text::width()).iter().for_each(|line| text::say(line));
+    for line in table(&list.read()?, text::width()) {
+        text::say(&line);
+    }
     Ok(())
 }
 
-fn fetch(client: &Client) -> Result<List, Trouble> {
-    let mut all = List::default();
+/// All pages, put together.
+fn fetch(client: &Client) -> Result<OffsetPage, Trouble> {
+    let mut all = OffsetPage::default();
     loop {
-        let page: List =
-            client.get(&format!("/api/v1/heartbeats?limit=100&offset={}", all.items.len()))?.read()?;
+        let path = format!("/api/v1/heartbeats?limit=100&offset={}", all.items.len());
+        let page: OffsetPage = client.get(&path)?.read()?;
         let last = !page.has_more || page.items.is_empty();
         all.items.extend(page.items);
         all.total = page.total;
@@ -76,31 +73,15 @@ fn fetch(client: &Client) -> Result<List, Trouble> {
     }
 }
 
-/// The lines of the table in a window; without one (a pipe) nothing is cut.
+/// The lines of the table.
 fn table(heartbeats: &[Heartbeat], window: Option<usize>) -> Vec<String> {
     let moment = |at: &Option<String>| at.as_deref().map_or_else(|| "-".into(), time);
     let cells = |one: &Heartbeat| {
-        let every = every(one.period_s);
+        let every = compact_duration(one.period_s * 1000);
         let (last, due) = (moment(&one.last_ping_at), moment(&one.due_at));
-        [one.name.clone(), one.state.clone(), one.service.clone(), every, last, due].map(|cell| clean(&cell))
+        [one.name.clone(), one.state.clone(), one.service.clone(), every, last, due]
     };
-    let rows: Vec<_> =
-        std::iter::once(HEADS.map(str::to_owned)).chain(heartbeats.iter().map(cells)).collect();
-    let widths: [usize; 6] =
-        std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
-    let line = |row: &[String; 6]| {
-        let padded = row.iter().zip(widths).map(|(cell, width)| pad(cell, width, false));
-        let line = padded.collect::<Vec<_>>().join("  ");
-        window.map_or_else(|| line.trim_end().to_owned(), |window| fit(&line, window))
-    };
-    rows.iter().map(line).collect()
-}
-
-/// A period in its largest whole unit.
-fn every(seconds: u64) -> String {
-    let units = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
-    let whole = units.into_iter().find(|(_, of)| seconds.is_multiple_of(*of) && seconds > 0);
-    whole.map_or_else(|| "-".into(), |(unit, of)| format!("{}{unit}", seconds / of))
+    COLUMNS.lines(heartbeats.iter().map(cells), window)
 }
 
 #[cfg(test)]
@@ -127,6 +108,6 @@ mod tests {
             "c       waiting  SER-00001  90s    -                     -",
         ];
         assert_eq!(table(&rows, None), lines);
-        assert_eq!(table(&rows, Some(12))[1], "backup  up…");
+        assert_eq!(table(&rows, Some(50))[1], "backup  up       2026-11-24 08:05:00Z");
     }
 }

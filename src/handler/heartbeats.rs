@@ -21,6 +21,9 @@ use crate::reply::Answer;
 use crate::route;
 use crate::store::{ALIVE_MS, CheckHeartbeats, TakePing};
 
+/// Bytes of a body in which a message is looked for: more than the characters that are kept of one.
+pub const MESSAGE_BYTES: usize = 16 * 1024;
+
 /// When heartbeats have to be looked at.
 #[derive(Debug)]
 pub struct Deadlines {

@@ -153,6 +153,13 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// Whether a body that is longer than [`Self::body_limit`] is cut instead of refused: whatever a job has to say, its
+    /// ping counts.
+    #[must_use]
+    pub fn cuts_body(&self) -> bool {
+        matches!(self.route, Route::Ping | Route::Push)
+    }
+
     fn caller(&self) -> Result<&Caller, Error> {
         match &self.who {
             Who::Caller(caller) => Ok(caller),
@@ -242,7 +249,7 @@ impl Handler {
                 (Who::Integration(integration), Some(limits.custom_body_bytes))
             }
             Route::Ping | Route::Push => {
-                (heartbeats::authenticate(&live, &found)?, Some(limits.group_body_bytes))
+                (heartbeats::authenticate(&live, &found)?, Some(heartbeats::MESSAGE_BYTES))
             }
             Route::AuthVerify => (Who::Caller(access::authorize(&live, head, None)?), None),
             // Who looks at a page is found out when it is made: whoever may not is sent to log in.

@@ -1,8 +1,8 @@
-//! Reading a request's body: whole, within its limit and its time, or not at all.
+//! Reading a request's body: whole, within its limit and its time, or not at all; of some only the beginning.
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -10,7 +10,7 @@ use hyper::body::{Body, Incoming};
 
 use crate::error::{Details, Error, Kind};
 
-/// Bytes of a refused body that are read to their end: most clients send all of a request before they look at the
+/// Bytes of a body that are read to their end, though nobody wants them: most clients send all of a request before they look at the
 /// answer, and would see a reset instead of it.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 
@@ -41,14 +41,50 @@ pub async fn read(
     match tokio::time::timeout(timeout, Limited::new(counted, limit_bytes).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Error::new(Kind::InvalidJson, "the body ended before it was complete").caused_by(error))
-        }
-        Err(_) => {
-            let message = format!("the body did not arrive within {} s", timeout.as_secs_f64());
-            Err(Error::new(Kind::RequestTimeout, message))
-        }
+        Ok(Err(error)) => Err(broken_off(error)),
+        Err(_) => Err(late(timeout)),
     }
+}
+
+/// Reads a body of which only the beginning is kept, and counts its bytes into `read_bytes` as they come. What is behind
+/// it is thrown away, within bounds. Whether the end was reached: otherwise the connection cannot be used again.
+///
+/// # Errors
+/// `request_timeout`; `invalid_json` for a body that ends early. Neither once the beginning is there.
+pub async fn read_beginning(
+    body: &mut Incoming,
+    limit_bytes: usize,
+    timeout: Duration,
+    read_bytes: &mut usize,
+) -> Result<(Bytes, bool), Error> {
+    let mut beginning = BytesMut::new();
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            *read_bytes += data.len();
+            let room = limit_bytes - beginning.len();
+            beginning.extend_from_slice(data.get(..room).unwrap_or(&data));
+            if *read_bytes > limit_bytes + DISCARD_BYTES {
+                return Ok(false);
+            }
+        }
+        Ok::<_, hyper::Error>(true)
+    };
+    match tokio::time::timeout(timeout, reading).await {
+        Ok(Ok(ended)) => Ok((beginning.freeze(), ended)),
+        _ if beginning.len() == limit_bytes => Ok((beginning.freeze(), false)),
+        Ok(Err(error)) => Err(broken_off(error)),
+        Err(_) => Err(late(timeout)),
+    }
+}
+
+fn broken_off(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Kind::InvalidJson, "the body ended before it was complete").caused_by(error)
+}
+
+fn late(timeout: Duration) -> Error {
+    let message = format!("the body did not arrive within {} s", timeout.as_secs_f64());
+    Error::new(Kind::RequestTimeout, message)
 }
 
 /// Reads what is left of a refused body and throws it away, within bounds; its bytes count into `read_bytes`. Whether

@@ -212,7 +212,16 @@ impl Server {
             None => Ok(Bytes::new()),
             Some(limit_bytes) => {
                 let read_bytes = &mut completion.seen.read_bytes;
-                body::read(&mut incoming, limit_bytes, self.limits.body_timeout, read_bytes).await
+                let timeout = self.limits.body_timeout;
+                if admitted.cuts_body() {
+                    let read = body::read_beginning(&mut incoming, limit_bytes, timeout, read_bytes).await;
+                    read.map(|(beginning, ended)| {
+                        completion.body_left = !ended;
+                        beginning
+                    })
+                } else {
+                    body::read(&mut incoming, limit_bytes, timeout, read_bytes).await
+                }
             }
         };
         match body {

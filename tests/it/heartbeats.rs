@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::http::Response;
+use crate::http::{Connection, Response};
 use crate::log;
 use crate::notify::nothing_comes;
 use crate::pages::look;
@@ -120,6 +120,37 @@ fn every_form_of_a_push_is_taken_by_every_method() {
             assert_eq!(state(&server), expected, "{method} {rest}");
         }
     }
+}
+
+#[test]
+fn a_ping_counts_however_much_it_says() {
+    let server = server();
+    let mut connection = Connection::open(server.addr()).unwrap();
+    for (path, megabytes) in [(format!("{PING}/fail"), 5), (PING.into(), 0), (PUSH.into(), 5)] {
+        let body = "(HUSH) ".repeat(megabytes * 150_000);
+        let response = connection.try_send("POST", &path, &[], body.as_bytes()).unwrap();
+        assert_eq!((response.status, response.header("connection")), (200, None), "{path}");
+    }
+    let incident = server.show("INC-2026-001");
+    let description = incident["description"].as_str().unwrap();
+    assert!(description.starts_with("(HUSH) (HUSH)") && description.ends_with('…'), "{description}");
+    assert_eq!((description.chars().count(), &incident["status"]), (2000, &json!("resolved")));
+    // Without a length, and where the end does not come: it counts once there is as much as is read of it.
+    let server = Server::with(&format!("{BACKUP}[limits]\nbody_timeout = '500ms'\n"));
+    let head = format!("POST {PING}/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = |bytes: usize| format!("{bytes:x}\r\n{}\r\n", "x".repeat(bytes));
+    for (body, status, closed) in [
+        (chunk(30) + "0\r\n\r\n", 200, None),
+        (chunk(100_000) + "0\r\n\r\n", 200, None),
+        (chunk(100_000), 200, Some("close")),
+        (chunk(30), 408, Some("close")),
+    ] {
+        let mut connection = Connection::open(server.addr()).unwrap();
+        connection.write((head.clone() + &body).as_bytes()).unwrap();
+        let response = connection.read(false).unwrap();
+        assert_eq!((response.status, response.header("connection")), (status, closed));
+    }
+    assert_eq!(server.show("INC-2026-001")["occurrences"], 3);
 }
 
 #[test]

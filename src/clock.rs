@@ -49,10 +49,9 @@ impl Clock {
         }
     }
 
-    /// Resolves when it is `at_ms` or later, or when the clock was put back.
-    pub async fn reached(&self, at_ms: i64) {
-        let begun_ms = self.now_ms();
-        let is_over = |now_ms| now_ms >= at_ms || was_put_back(begun_ms, now_ms);
+    /// Resolves when it is `at_ms` or later, or when the clock was put back since `asked_ms`.
+    pub async fn reached(&self, at_ms: i64, asked_ms: i64) {
+        let is_over = |now_ms| now_ms >= at_ms || was_put_back(asked_ms, now_ms);
         match self {
             Self::System => loop {
                 let now_ms = self.now_ms();

@@ -51,6 +51,15 @@ impl Channel {
         }
     }
 
+    /// Whether what is told of an incident takes the place of what was told of it before.
+    #[must_use]
+    pub const fn replaces(&self) -> bool {
+        match &self.transport {
+            Transport::Http(request) => request.replaces,
+            Transport::Email(_) => false,
+        }
+    }
+
     /// A text in which none of the channel's secrets is. Where an address is one, its host is not.
     #[must_use]
     pub fn without_secrets(&self, text: &str) -> String {

@@ -25,6 +25,8 @@ pub struct HttpRequest {
     pub is_signed: bool,
     /// Each incident is told by itself: the receiver keeps track of them.
     pub is_one_by_one: bool,
+    /// What is told of an incident takes the place of what was told of it before.
+    pub replaces: bool,
     /// Where true of an answer, its success is a lie.
     pub refused_when: Option<Expression>,
     /// The seconds to wait that an answer asks for, where it does not by `Retry-After`.

@@ -113,6 +113,7 @@ fn read_request(request: &mut Section<'_, '_>) -> RawRequest {
     let body = request.optional("body", template);
     let is_signed = request.or("sign", false, flag);
     let is_one_by_one = request.or("one_by_one", false, flag);
+    let replaces = request.or("replaces", false, flag);
     let refused_when = request.optional("refused_when", expression).map(|at| at.value);
     let retry_after = request.optional("retry_after", expression).map(|at| at.value);
     let templates = url.iter().chain(headers.iter().map(|(_, at)| at)).chain(&body);
@@ -136,6 +137,7 @@ fn read_request(request: &mut Section<'_, '_>) -> RawRequest {
             body: body.map_or_else(|| Template::compile(""), |at| Ok(at.value)).ok()?,
             is_signed,
             is_one_by_one,
+            replaces,
             refused_when,
             retry_after,
         })

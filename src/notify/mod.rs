@@ -103,6 +103,7 @@ impl Notifier {
         let mut owing = self.store.owing();
         loop {
             owing.mark_unchanged();
+            let asked_ms = self.clock.now_ms();
             let Some(setup) = setups.borrow_and_update().clone() else { return };
             let Some(channel) = setup.channel(name) else { return };
             let next_ms = match self.deliver_next(&setup, channel).await {
@@ -119,7 +120,7 @@ impl Notifier {
                 }
             };
             tokio::select! {
-                () = self.clock.reached(next_ms) => {}
+                () = self.clock.reached(next_ms, asked_ms) => {}
                 // Neither sender goes before this task does.
                 _ = owing.changed() => {}
                 _ = setups.changed() => {}
@@ -133,7 +134,7 @@ impl Notifier {
             channel: channel.name.clone(),
             stale_ms: setup.limits.stale_after_ms,
             one_by_one: channel.is_one_by_one(),
-            replaces: false,
+            replaces: channel.replaces(),
         };
         let message = match self.store.take_message(take).await? {
             NextMessage::Due(message) => message,

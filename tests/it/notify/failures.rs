@@ -199,23 +199,22 @@ fn the_overview_says_by_whom_people_are_not_told() {
     let receiver = Receiver::with([Behaviour::Answer(422, "", "no")]);
     let server = Server::with(&to(&receiver));
     let overview = || server.send("GET", "/overview", &[("Accept", "text/html")], b"").text;
-    assert!(!overview().contains("Not everybody is told"), "{}", overview());
+    assert!(!overview().contains("does not get through"), "{}", overview());
     server.alert(json!({ "title": "Refused" }));
     receiver.next();
     wait_for(&server, "id = 1 AND standing = 2");
-    let trouble =
-        "<bdi>hook</bdi> has given up 1 in the last day. <code>firebell outbox --channel hook</code>";
+    let trouble = "<bdi>hook</bdi> does not get through: 1 given up in the last day. <code>firebell outbox --channel hook</code>";
     assert!(overview().contains(trouble), "{}", overview());
     server.advance(DAY);
     receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 2));
     server.alert(json!({ "title": "Fails" }));
     receiver.next();
     wait_for(&server, "id = 2 AND attempts = 1");
-    assert!(!overview().contains("Not everybody is told"), "it is a moment late: {}", overview());
+    assert!(!overview().contains("does not get through"), "it is a moment late: {}", overview());
     server.advance(2 * MINUTE);
     receiver.next();
     wait_for(&server, "id = 2 AND attempts = 2");
-    let trouble = "<bdi>hook</bdi> owes 1 notification, the first for 2 min. <code>";
+    let trouble = "<bdi>hook</bdi> does not get through: 1 notification waits, the first for 2 min. <code>";
     assert!(overview().contains(trouble), "{}", overview());
 }
 

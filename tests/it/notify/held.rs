@@ -49,6 +49,42 @@ fn the_worst_comes_first_in_a_digest() {
 }
 
 #[test]
+fn an_entry_that_was_told_by_itself_turns_green_also_in_a_digest() {
+    let receiver = Receiver::new();
+    let server = format!("http://{}", receiver.addr);
+    let config = format!(
+        "[[channels]]\nname = 'phone'\nkind = 'ntfy'\nwith = {{ server = '{server}', topic = 'nobody-guesses' }}\n\
+         [[routes]]\nchannels = ['phone']\ndigest = '5m'\n"
+    );
+    let server = Server::with(&config);
+    let entry = || {
+        let body = receiver.next().json();
+        (body["sequence_id"].clone(), body["title"].as_str().unwrap().to_owned())
+    };
+    let mut entries = Vec::new();
+    for key in ["a", "b"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+        entries.push(entry().0);
+        for other in 2..=3 {
+            server.alert(json!({ "title": "With others", "dedup_key": format!("{key}{other}") }));
+        }
+        server.advance(5 * MINUTE);
+        entry();
+    }
+    server.alert(json!({ "title": "Opens a digest", "severity": "SEV0" }));
+    entry();
+    for key in ["a", "a2", "b", "b2"] {
+        server.alert(json!({ "title": key, "dedup_key": key, "status": "resolved" }));
+    }
+    server.advance(5 * MINUTE);
+    let told: Vec<_> = (0..3).map(|_| entry()).collect();
+    assert_eq!(told[0], (entries[0].clone(), "[resolved] a".into()));
+    assert_eq!(told[1], (entries[1].clone(), "[resolved] b".into()));
+    assert_eq!(told[2].1, "2 incidents: 2 resolved");
+    nothing_comes(&server, &receiver);
+}
+
+#[test]
 fn what_a_channel_cannot_hold_is_counted() {
     let receiver = Receiver::new();
     let config = format!("{}[notify]\nowed = 5\n", to(&receiver).replace("digest = '0s'", "digest = '5m'"));

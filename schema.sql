@@ -194,7 +194,6 @@ CREATE INDEX silenced_by_silence ON silenced (silence);
 CREATE TABLE outbox (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given out again: receivers know messages by it
     message  INTEGER,                        -- the first of those that go out together; NULL: none was tried
-    alone    INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),  -- that message tells of one incident only
     channel  INTEGER NOT NULL REFERENCES channel (id),
     incident INTEGER REFERENCES incident (id) ON DELETE CASCADE,
                                              -- NULL: it stands for `count` without room
@@ -218,6 +217,14 @@ CREATE INDEX outbox_owed ON outbox (channel, message, try_at) WHERE standing = 0
 CREATE INDEX outbox_done ON outbox (tried_at) WHERE standing <> 0;
 CREATE INDEX outbox_by_incident ON outbox (incident);
 CREATE INDEX outbox_by_silence ON outbox (silence, incident) WHERE silence IS NOT NULL;
+
+-- Incidents that a receiver takes for open, since it was told so and not of the end. It outlives the outbox.
+CREATE TABLE told (
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    channel  INTEGER NOT NULL REFERENCES channel (id),
+    alone    INTEGER NOT NULL CHECK (alone IN (0, 1)),  -- by a message about no other
+    PRIMARY KEY (incident, channel)
+) STRICT, WITHOUT ROWID;
 
 -- What links that act are signed with. Made with the file, and never shown.
 CREATE TABLE link_key (

@@ -157,21 +157,23 @@ impl Routing {
         due
     }
 
-    /// The same of the end of an incident for a channel that was told that it began, where no route leads there any more:
-    /// it became less severe, or another service's. By the first route to that channel that tells of ends.
+    /// What is owed for the end of an incident to a channel that was told that it began. Where no route leads there any
+    /// more, since it became less severe or another service's, by the first to that channel that tells of ends.
     #[must_use]
-    pub fn due_end(
+    pub fn end(
         &self,
         subject: &Subject<'_>,
         channel: usize,
         now_ms: i64,
         windows: &mut Windows,
     ) -> Option<Due> {
-        if self.asked(subject).any(|(_, route)| route.channels.contains(&channel)) {
-            return None;
-        }
-        let tells = |route: &Route| route.channels.contains(&channel) && route.on.contains(&Reason::Resolved);
-        let (position, route) = self.routes.iter().enumerate().find(|(_, route)| tells(route))?;
+        let leads_there = |route: &&Route| route.channels.contains(&channel);
+        let asked: Vec<_> = self.asked(subject).filter(|(_, route)| leads_there(route)).collect();
+        let routes: Vec<_> = match asked.is_empty() {
+            true => self.routes.iter().enumerate().filter(|(_, route)| leads_there(route)).collect(),
+            false => asked,
+        };
+        let (position, route) = routes.into_iter().find(|(_, route)| route.on.contains(&Reason::Resolved))?;
         let window = windows.entry((position, channel)).or_insert(Window::OVER);
         let (due_ms, held) = route.when(subject.severity, Reason::Resolved, now_ms, window);
         Some(Due { channel, reason: Reason::Resolved, due_ms, held })
@@ -363,12 +365,12 @@ mod tests {
             routes: vec![route(&[0], only_sev0), route(&[1], Matcher::default()), created_only],
         };
         let end = |severity, channel| {
-            let due = routing.due_end(&subject(severity, "{}"), channel, 5, &mut Windows::new());
+            let due = routing.end(&subject(severity, "{}"), channel, 5, &mut Windows::new());
             due.map(|due| (due.channel, due.reason, due.due_ms))
         };
-        assert_eq!(end(Severity::Sev3, 0), Some((0, Reason::Resolved, 5)));
-        assert_eq!(end(Severity::Sev0, 1), Some((1, Reason::Resolved, 5)));
-        assert_eq!((end(Severity::Sev0, 0), end(Severity::Sev3, 1)), (None, None), "their routes decide");
+        for (severity, channel) in [(Severity::Sev3, 0), (Severity::Sev0, 1), (Severity::Sev0, 0)] {
+            assert_eq!(end(severity, channel), Some((channel, Reason::Resolved, 5)));
+        }
         assert_eq!(end(Severity::Sev3, 2), None, "it wants to know of no end");
     }
 

@@ -31,6 +31,9 @@ use crate::store::{Attempted, NextMessage, Store, Take};
 const FIRST_WAIT_MS: i64 = 2_000;
 const LONGEST_WAIT_MS: i64 = 5 * 60_000;
 
+/// How long a receiver may ask to be left alone.
+const LONGEST_REST_MS: i64 = 60 * 60_000;
+
 /// A message is tried so often at the least: for some minutes.
 const LEAST_ATTEMPTS: i64 = 8;
 
@@ -186,9 +189,11 @@ impl Notifier {
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
         let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
         let next_ms = now_ms.saturating_add(wait_ms);
-        let at_ms = if now_ms < last_ms { next_ms.min(last_ms) } else { next_ms };
+        // Beyond that, a receiver that asks for patience has none left.
+        let again_ms = now_ms.saturating_add(backoff_ms(message.attempts, random()));
+        let at_ms = if now_ms < last_ms { next_ms.min(last_ms) } else { again_ms };
         if is_written {
-            let others_at_ms = now_ms + asked_ms.min(LONGEST_WAIT_MS);
+            let others_at_ms = now_ms + asked_ms.min(LONGEST_REST_MS);
             Answer::Later { answer, at_ms, others_at_ms }
         } else {
             Answer::Unwritten(answer, at_ms)

@@ -231,7 +231,9 @@ impl<'a> Tx<'a> {
         };
         let renamed = names.integrations.iter().flat_map(former).collect();
         let Memory { last_number, last_created_ms, alive_ms, .. } = *self.memory;
-        *self.memory = Memory { last_number, last_created_ms, alive_ms, renamed, ..Memory::default() };
+        let outbox = std::mem::take(&mut self.memory.outbox);
+        *self.memory =
+            Memory { last_number, last_created_ms, alive_ms, renamed, outbox, ..Memory::default() };
         for (key, name) in &names.services {
             self.service(key, name)?;
         }

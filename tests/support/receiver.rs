@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver as Queue, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub enum Behaviour {
     HalfAnAnswer,
     /// What is no HTTP.
     Babble,
+    /// Taken, but not before the test is there too.
+    After(&'static Barrier),
 }
 
 pub const OK: Behaviour = Behaviour::Answer(200, "", "ok");
@@ -143,6 +145,11 @@ fn serve(stream: TcpStream, script: &Mutex<Vec<Behaviour>>, tell: &Sender<Reques
             return;
         }
         Behaviour::Reset => return,
+        Behaviour::After(barrier) => {
+            barrier.wait();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok();
+            return;
+        }
         Behaviour::Babble => _ = stream.write_all(b"220 mail.example.org ESMTP\r\n"),
         Behaviour::HalfAnAnswer => _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Le"),
         Behaviour::Stall => {}

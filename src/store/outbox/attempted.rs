@@ -8,8 +8,10 @@ use super::super::job::Done;
 use super::super::read;
 use super::super::tx::{Failure, Tx};
 use super::owe::insert_tx;
-use super::{position_of, services_of, subject_of};
-use crate::model::{Answer, Number, Reason, Standing};
+use super::{REMINDER, position_of, services_of, subject_of, told};
+use crate::model::{Answer, Number, Reason, Standing, Status};
+
+const RESOLVED: i64 = Status::Resolved.to_stored();
 
 /// A message was tried.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unwritten];
     let changed = tx.connection.prepare_cached(sql)?.execute(values)? as i64;
     let channel = &mut tx.memory.outbox.channels[position];
+    let named = std::mem::take(&mut channel.under_way);
     match answer {
         Answer::Taken(_) => channel.health.took_ms = tx.now_ms,
         Answer::Later { others_at_ms, .. } => channel.health.rests_until_ms = *others_at_ms,
@@ -57,6 +60,11 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
             channel.owed -= changed - reminders;
         }
     }
+    match answer {
+        Answer::Taken(_) => told::note_tx(tx, position, &named)?,
+        Answer::Later { .. } | Answer::Unwritten(..) => strike_off_moot_tx(tx, position, *message)?,
+        Answer::Never(_) => {}
+    }
     for incident in reminded {
         let Some(incident) = read::incident(tx.connection, Number::from_row_id(incident))? else { continue };
         let services = services_of(&incident);
@@ -67,6 +75,20 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         }
     }
     Ok(Done::Written)
+}
+
+/// Takes out of a message that failed what it reminds of and nobody needs any more.
+fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize, message: i64) -> rusqlite::Result<()> {
+    let sql = format!(
+        "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1
+         WHERE channel = ?2 AND standing = 0 AND message = ?3 AND reason = {REMINDER}
+             AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
+                             AND (status >= {RESOLVED} OR acknowledged_at IS NOT NULL))"
+    );
+    let channel = &mut tx.memory.outbox.channels[position];
+    let values = params![Standing::Moot.to_stored(), channel.row, message];
+    channel.reminders -= tx.connection.prepare_cached(&sql)?.execute(values)? as i64;
+    Ok(())
 }
 
 /// The incidents that a message reminds of.

@@ -6,12 +6,14 @@ mod list;
 mod next;
 mod owe;
 mod take;
+mod told;
 
 use std::sync::Arc;
 
 use rusqlite::{Row, params};
 
 use next::Health;
+use told::Named;
 
 pub use attempted::{Attempted, attempted_tx};
 pub use list::NotificationQuery;
@@ -51,6 +53,8 @@ struct Channel {
     overflows: Vec<Overflow>,
     /// When those who tell look next, at the latest.
     next_look_ms: i64,
+    /// What the message names that is being told.
+    under_way: Vec<Named>,
     /// What the next message depends on besides what is owed. Nothing of it outlives a restart.
     health: Health,
 }
@@ -97,8 +101,12 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
         );
         let (owed, reminders) =
             tx.connection.query_row(&sql, [row], |counts| Ok((counts.get(0)?, counts.get(1)?)))?;
-        let (overflows, health) = (overflows_tx(tx, row)?, Health::default());
-        channels.push(Channel { row, owed, reminders, overflows, next_look_ms: i64::MIN, health });
+        let overflows = overflows_tx(tx, row)?;
+        let before = tx.memory.outbox.channels.iter().find(|channel| channel.row == row);
+        let (under_way, health) =
+            before.map_or_else(Default::default, |before| (before.under_way.clone(), before.health));
+        let next_look_ms = i64::MIN;
+        channels.push(Channel { row, owed, reminders, overflows, next_look_ms, under_way, health });
     }
     let rows: Vec<_> = channels.iter().map(|channel| channel.row.to_string()).collect();
     let sql = format!(
@@ -107,6 +115,8 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
         rows.join(",")
     );
     let gone = tx.connection.execute(&sql, params![Standing::GivenUp.to_stored(), tx.now_ms])?;
+    let sql = format!("DELETE FROM told WHERE channel NOT IN ({})", rows.join(","));
+    tx.connection.execute(&sql, [])?;
     if gone > 0 {
         tracing::warn!(
             notifications = gone,

@@ -10,10 +10,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::REMINDER;
-use crate::model::{Held, Reason, Standing};
+use crate::model::{Held, Reason};
 
 const AT_ONCE: i64 = Held::No.to_stored();
-const TOLD: i64 = Standing::Told.to_stored();
 
 /// Messages of one channel that failed since it last took one. What comes later waits behind them, so that a receiver that
 /// comes back after a day is not flooded with what was tried meanwhile; a few that it never takes delay nothing.
@@ -174,8 +173,7 @@ impl Look<'_> {
              WHERE {} AND (?4 OR attempts > 0
                  OR held = {AT_ONCE} AND reason <> {REMINDER} AND incident IS NOT NULL AND due_at >= ?3
                  OR ?5 AND reason <> {REMINDER} AND EXISTS (
-                     SELECT 1 FROM outbox AS told INDEXED BY outbox_by_incident
-                     WHERE told.incident = one.incident AND told.channel = ?1 AND told.standing = {TOLD} AND told.alone))
+                     SELECT 1 FROM told WHERE told.incident = one.incident AND told.channel = ?1 AND told.alone))
              ORDER BY try_at, id LIMIT 1",
             due()
         );
@@ -379,19 +377,14 @@ mod tests {
 
     #[test]
     fn news_takes_the_place_of_what_was_told_by_itself() {
-        let outbox = Outbox::of([
-            owed(1, Reason::Created),
-            owed(2, Reason::Created),
-            held(NOW, owed(1, Reason::Resolved)),
-            held(NOW, owed(2, Reason::Resolved)),
-        ]);
-        let told = "UPDATE outbox SET standing = 1, message = 1, alone = (id = 2) WHERE id < 3";
+        let outbox = Outbox::of([held(NOW, owed(1, Reason::Resolved)), held(NOW, owed(2, Reason::Resolved))]);
+        let told = "INSERT INTO told (incident, channel, alone) VALUES (1, 1, 0), (2, 1, 1)";
         outbox.0.execute(told, []).unwrap();
-        assert_eq!(outbox.next(NOW), [3, 4]);
+        assert_eq!(outbox.next(NOW), [1, 2]);
         let look = Look { replaces: true, ..outbox.look(NOW) };
-        assert_eq!(ids(look), [4]);
-        outbox.0.execute("UPDATE outbox SET standing = 1 WHERE id = 4", []).unwrap();
-        assert_eq!(ids(look), [3]);
+        assert_eq!(ids(look), [2]);
+        outbox.0.execute("UPDATE outbox SET standing = 1 WHERE id = 2", []).unwrap();
+        assert_eq!(ids(look), [1]);
     }
 
     #[test]

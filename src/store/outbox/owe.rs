@@ -4,14 +4,12 @@ use rusqlite::params;
 
 use super::super::silence::{self, Hold};
 use super::super::tx::Tx;
-use super::{Channel, Outbox, Overflow, REMINDER, services_of, subject_of};
+use super::{Channel, Outbox, Overflow, REMINDER, services_of, subject_of, told};
 use crate::model::{Held, Incident, Reason, Standing};
 use crate::routing::{Due, Subject, Windows};
 
 /// For how long what there was no room for is counted before people are told how many that were.
 const OVERFLOW_WAIT_MS: i64 = 60_000;
-
-const TOLD: i64 = Standing::Told.to_stored();
 
 /// Writes down whom to tell of what has just happened to an incident. Costs next to nothing without routes.
 pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Reason) -> rusqlite::Result<()> {
@@ -20,8 +18,9 @@ pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Rea
     if tx.memory.outbox.routing.routes.is_empty() {
         return Ok(());
     }
-    let told = if reason == Reason::Resolved { told_as_open_tx(tx, incident)? } else { Vec::new() };
-    if reason == Reason::Resolved {
+    let is_end = reason == Reason::Resolved;
+    let told = if is_end { told::channels_tx(tx, incident)? } else { Vec::new() };
+    if is_end {
         remind_no_more_tx(tx, incident)?;
     }
     let outbox = &mut tx.memory.outbox;
@@ -30,35 +29,44 @@ pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Rea
     let windows = if hold.is_some() { &mut none } else { &mut outbox.windows };
     let mut owed = outbox.routing.due(subject, reason, tx.now_ms, windows);
     for &channel in &told {
-        owed.extend(outbox.routing.due_end(subject, channel, tx.now_ms, windows));
+        if !owed.iter().any(|due| due.channel == channel) {
+            owed.extend(outbox.routing.end(subject, channel, tx.now_ms, windows));
+        }
     }
     for due in owed {
         if due.reason == Reason::Unacknowledged && reason != Reason::Created {
             strike_off_reminders_tx(tx, incident, due.channel)?;
         }
-        let must = due.reason == Reason::Resolved && told.contains(&due.channel);
-        match hold.filter(|hold| due.due_ms < hold.until) {
-            Some(hold) => hold_tx(tx, incident, &due, hold, must)?,
-            None => insert_tx(tx, incident, &due, None, must)?,
-        }
+        let row = tx.memory.outbox.channels.get(due.channel).map_or(0, |channel| channel.row);
+        let must = told.contains(&due.channel) && !told::is_owed_tx(tx, incident, row)?;
+        owe_held_tx(tx, incident, &due, hold, must)?;
     }
     Ok(())
 }
 
-/// The channels, by their positions, for which an incident is open: for a receiver that keeps track of it, it would be for
-/// ever, were it not told of the end.
-fn told_as_open_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<Vec<usize>> {
-    // `reason` is that of the last of each.
-    let sql = format!(
-        "SELECT channel, reason, max(id) FROM outbox INDEXED BY outbox_by_incident
-         WHERE incident = ?1 AND standing <= {TOLD} AND reason <> {REMINDER} GROUP BY channel"
-    );
-    let mut statement = tx.connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([incident], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let told = rows.collect::<rusqlite::Result<Vec<(i64, Reason)>>>()?;
-    let open = told.into_iter().filter(|(_, reason)| *reason != Reason::Resolved);
-    let channels = &tx.memory.outbox.channels;
-    Ok(open.filter_map(|(row, _)| channels.iter().position(|channel| channel.row == row)).collect())
+/// Writes down one thing that a channel `must` be told, or may be.
+pub(super) fn owe_one_tx(
+    tx: &mut Tx<'_>,
+    incident: i64,
+    subject: &Subject<'_>,
+    due: &Due,
+    must: bool,
+) -> rusqlite::Result<()> {
+    let hold = silence::silenced_tx(tx, incident, subject)?;
+    owe_held_tx(tx, incident, due, hold, must)
+}
+
+fn owe_held_tx(
+    tx: &mut Tx<'_>,
+    incident: i64,
+    due: &Due,
+    hold: Option<Hold>,
+    must: bool,
+) -> rusqlite::Result<()> {
+    match hold.filter(|hold| due.due_ms < hold.until) {
+        Some(hold) => hold_tx(tx, incident, due, hold, must),
+        None => insert_tx(tx, incident, due, None, must),
+    }
 }
 
 /// The same of an incident that is read first.

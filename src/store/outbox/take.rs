@@ -1,6 +1,6 @@
 //! Taking the message that is next for a channel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Row, params};
 
@@ -9,7 +9,8 @@ use super::super::read;
 use super::super::silence;
 use super::super::tx::{Failure, Tx};
 use super::next::{Look, Next, Owed};
-use super::{REMINDER, position_of, services_of, subject_of, watch_the_clock_tx};
+use super::told::{self, Named};
+use super::{REMINDER, count_overflow_tx, position_of, services_of, subject_of, watch_the_clock_tx};
 use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing, Status};
 
 /// Incidents that a message tells of by name.
@@ -51,6 +52,8 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     let nothing = |next_ms| Ok(Done::Next(NextMessage::Nothing { next_ms }));
     let Some(position) = position_of(tx, &take.channel) else { return nothing(None) };
     watch_the_clock_tx(tx)?;
+    // What is counted is taken with the rest.
+    count_overflow_tx(tx)?;
     strike_off_moot_tx(tx, position)?;
     let next = next_tx(tx, position, take)?;
     let channel = &mut tx.memory.outbox.channels[position];
@@ -69,19 +72,82 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     };
     // Those who tell look again when they are done with this.
     channel.next_look_ms = i64::MIN;
-    channel.overflows.retain(|overflow| !chosen.iter().any(|one| Some(one.id) == overflow.row));
+    let mut chosen = chosen;
+    let mut ranked = ranked_tx(tx, &chosen)?;
+    let is_new = chosen.iter().all(|one| one.message.is_none());
+    if is_new {
+        leave_ends_tx(tx, row, &mut chosen, &mut ranked)?;
+    }
     let Some(first) = chosen.first() else { return nothing(None) };
     let id = first.message.unwrap_or(first.id);
-    if first.message.is_none() {
-        channel.health.given_ms = tx.now_ms;
-        let alone = chosen.iter().all(|one| one.incident.is_some() && one.incident == first.incident);
+    if is_new {
         for one in &chosen {
-            let sql = "UPDATE outbox SET message = ?2, alone = ?3 WHERE id = ?1";
-            tx.connection.prepare_cached(sql)?.execute(params![one.id, id, alone])?;
+            // What was held and comes along is told now, and tried for as long as what it comes along with.
+            let sql = "UPDATE outbox SET message = ?2, due_at = min(due_at, ?3) WHERE id = ?1";
+            tx.connection.prepare_cached(sql)?.execute([one.id, id, tx.now_ms])?;
         }
     }
-    let message = message_tx(tx, row, id, &chosen)?;
+    let message = message_tx(tx, row, id, &chosen, &ranked)?;
+    let alone = chosen.iter().all(|one| one.incident.is_some() && one.incident == first.incident);
+    let named = ranked.iter().take(PARTS);
+    let named = named.map(|one| Named { incident: one.incident, is_open: !one.is_over, alone });
+    let channel = &mut tx.memory.outbox.channels[position];
+    channel.under_way = named.collect();
+    channel.overflows.retain(|overflow| !chosen.iter().any(|one| Some(one.id) == overflow.row));
+    if is_new {
+        channel.health.given_ms = tx.now_ms;
+    }
     Ok(Done::Next(NextMessage::Due(Box::new(message))))
+}
+
+/// An incident that a message tells of; what is worse comes first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ranked {
+    is_over: bool,
+    severity: Severity,
+    /// Its row.
+    incident: i64,
+    /// The last reason why it is told of.
+    reason: Reason,
+}
+
+fn ranked_tx(tx: &Tx<'_>, chosen: &[Owed]) -> rusqlite::Result<Vec<Ranked>> {
+    // Of several reasons to tell of an incident, the last is the news.
+    let mut told: BTreeMap<i64, Reason> = BTreeMap::new();
+    for (incident, reason) in chosen.iter().filter_map(|one| Some((one.incident?, one.reason))) {
+        // Where there is other news of it, there is nothing to remind of.
+        if reason != Reason::Unacknowledged || !told.contains_key(&incident) {
+            told.insert(incident, reason);
+        }
+    }
+    let sql = format!("SELECT status >= {RESOLVED}, severity FROM incident WHERE id = ?1");
+    let mut statement = tx.connection.prepare_cached(&sql)?;
+    let mut ranked = Vec::with_capacity(told.len());
+    for (incident, reason) in told {
+        let rank =
+            |row: &Row<'_>| Ok(Ranked { is_over: row.get(0)?, severity: row.get(1)?, incident, reason });
+        ranked.push(statement.query_row([incident], rank)?);
+    }
+    ranked.sort_unstable();
+    Ok(ranked)
+}
+
+/// Leaves to the next message the ends that this one would not name, of what the receiver was told of by name.
+fn leave_ends_tx(
+    tx: &Tx<'_>,
+    channel: i64,
+    chosen: &mut Vec<Owed>,
+    ranked: &mut Vec<Ranked>,
+) -> rusqlite::Result<()> {
+    let mut left = BTreeSet::new();
+    for one in ranked.iter().skip(PARTS).filter(|one| one.is_over) {
+        if told::is_told_tx(tx, one.incident, channel)? {
+            left.insert(one.incident);
+        }
+    }
+    ranked.retain(|one| !left.contains(&one.incident));
+    chosen.retain(|one| one.incident.is_none_or(|incident| !left.contains(&incident)));
+    Ok(())
 }
 
 /// What is next, when all is held back of which nobody is to hear now.
@@ -143,15 +209,13 @@ fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Message, Failure> {
-    // Of several reasons to tell of an incident, the last is the news.
-    let mut told: BTreeMap<i64, Reason> = BTreeMap::new();
-    for (incident, reason) in chosen.iter().filter_map(|one| Some((one.incident?, one.reason))) {
-        // Where there is other news of it, there is nothing to remind of.
-        if reason != Reason::Unacknowledged || !told.contains_key(&incident) {
-            told.insert(incident, reason);
-        }
-    }
+fn message_tx(
+    tx: &Tx<'_>,
+    channel: i64,
+    id: i64,
+    chosen: &[Owed],
+    ranked: &[Ranked],
+) -> Result<Message, Failure> {
     // Its first notification is the one that it is called by, also if that was struck off since.
     let sql = "SELECT sum(count), coalesce((SELECT at FROM outbox WHERE id = ?2), min(at)), min(due_at), max(due_at)
                FROM outbox INDEXED BY outbox_owed WHERE channel = ?1 AND standing = 0 AND message = ?2";
@@ -159,19 +223,11 @@ fn message_tx(tx: &Tx<'_>, channel: i64, id: i64, chosen: &[Owed]) -> Result<Mes
     let (count, at, due_at, last_due_at) =
         tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
     let named = chosen.iter().filter(|one| one.incident.is_some()).count() as i64;
-    let incidents = told.len() + usize::try_from(count - named).unwrap_or_default();
-    let mut ranked = Vec::with_capacity(told.len());
-    for (incident, reason) in told {
-        let sql = format!("SELECT status >= {RESOLVED}, severity FROM incident WHERE id = ?1");
-        let rank = |row: &Row<'_>| Ok((row.get::<_, bool>(0)?, row.get::<_, Severity>(1)?));
-        let rank = tx.connection.prepare_cached(&sql)?.query_row([incident], rank)?;
-        ranked.push((rank, incident, reason));
-    }
-    ranked.sort_unstable_by_key(|(rank, incident, _)| (*rank, *incident));
+    let incidents = ranked.len() + usize::try_from(count - named).unwrap_or_default();
     let mut parts = Vec::new();
-    for (_, incident, reason) in ranked.into_iter().take(PARTS) {
-        let incident = read::incident(tx.connection, Number::from_row_id(incident))?;
-        parts.extend(incident.map(|incident| Part { incident, reason }));
+    for Ranked { incident, reason, .. } in ranked.iter().take(PARTS) {
+        let incident = read::incident(tx.connection, Number::from_row_id(*incident))?;
+        parts.extend(incident.map(|incident| Part { incident, reason: *reason }));
     }
     let attempts = chosen.iter().map(|one| one.attempts).max().unwrap_or(0);
     let silences = comments_tx(tx, channel, id)?;

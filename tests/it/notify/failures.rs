@@ -92,6 +92,22 @@ fn retry_after_is_honoured() {
 }
 
 #[test]
+fn a_receiver_that_asks_for_decades_is_asked_again_in_time_and_given_up() {
+    let late = "Retry-After: Thu, 31 Dec 2099 23:59:59 GMT\r\n";
+    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Answer(429, late, ""), 8));
+    let server = Server::with(&to(&receiver));
+    server.alert(json!({ "title": "It" }));
+    for attempt in 1..8 {
+        receiver.next();
+        wait_for_attempts(&server, attempt);
+        wait_for(&server, &format!("try_at <= {} + {DAY}", server.now_ms()));
+        server.advance(DAY);
+    }
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 2");
+}
+
+#[test]
 fn what_is_refused_for_good_is_given_up_at_once_and_what_fails_after_a_day() {
     let receiver = Receiver::with([Behaviour::Answer(422, "", "no such field")]);
     let server = Server::with(&to(&receiver));
@@ -203,7 +219,8 @@ fn the_overview_says_by_whom_people_are_not_told() {
     server.alert(json!({ "title": "Refused" }));
     receiver.next();
     wait_for(&server, "id = 1 AND standing = 2");
-    let trouble = "<bdi>hook</bdi> does not get through: 1 given up in the last day. <code>firebell outbox --channel hook</code>";
+    let trouble =
+        "<bdi>hook</bdi> gave up 1 notification in the last day. <code>firebell outbox --channel hook</code>";
     assert!(overview().contains(trouble), "{}", overview());
     server.advance(DAY);
     receiver.then(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 2));

@@ -4,6 +4,8 @@ mod failures;
 mod held;
 mod reminders;
 
+use std::sync::Barrier;
+
 use serde_json::{Value, json};
 
 use crate::receiver::{Behaviour, OK, Receiver};
@@ -32,6 +34,107 @@ pub fn told(receiver: &Receiver) -> (String, String) {
 
 pub fn pair(kind: &str, title: &str) -> (String, String) {
     (kind.to_owned(), title.to_owned())
+}
+
+/// Makes an incident less severe, so that no route to the pager leads there any more.
+fn lessen(server: &Server, number: &str) {
+    let edit = json!({ "severity": "SEV3" }).to_string();
+    server.send("PATCH", &format!("/api/v1/incidents/{number}"), &[], edit.as_bytes()).data();
+}
+
+fn pager(receiver: &Receiver, more: &str) -> String {
+    let route = format!("[[routes]]\nchannels = ['hook']\nseverities = ['SEV1']\ndigest = '0s'\n{more}\n");
+    format!("{}{route}", channel("hook", receiver))
+}
+
+#[test]
+fn an_end_that_was_told_as_a_beginning_is_told_again() {
+    let receiver = Receiver::new();
+    let server = Server::with(&pager(&receiver, "on = ['created', 'resolved']"));
+    let alert = |status: &str| {
+        server.alert(json!({ "dedup_key": "k", "severity": "SEV1", "title": "It", "status": status }));
+    };
+    alert("new");
+    assert_eq!(told(&receiver).1, "[SEV1] It");
+    wait_for(&server, "id = 1 AND standing = 1");
+    receiver.then([Behaviour::Answer(500, "", "")]);
+    alert("resolved");
+    receiver.next();
+    wait_for(&server, "id = 2 AND attempts = 1");
+    alert("new");
+    server.advance(MINUTE);
+    assert_eq!(told(&receiver), pair("incident.resolved", "[SEV1] It"), "it is open by now");
+    wait_for(&server, "id = 2 AND standing = 1");
+    lessen(&server, "INC-2026-001");
+    server.set_status("INC-2026-001", "resolved");
+    assert_eq!(told(&receiver), pair("incident.resolved", "[resolved] It"));
+}
+
+#[test]
+fn who_was_only_reminded_is_told_of_the_end_too() {
+    let receiver = Receiver::new();
+    let server = Server::with(&pager(&receiver, "on = ['resolved']\nunacknowledged_after = '15m'"));
+    server.alert(json!({ "severity": "SEV1", "title": "It" }));
+    server.advance(15 * MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV1, not acknowledged] It");
+    wait_for(&server, "reason = 4 AND standing = 1");
+    lessen(&server, "INC-2026-001");
+    server.set_status("INC-2026-001", "resolved");
+    assert_eq!(told(&receiver).1, "[resolved] It");
+}
+
+#[test]
+fn what_ends_while_its_beginning_is_told_is_told_of_then() {
+    static RESOLVED: Barrier = Barrier::new(2);
+    let receiver = Receiver::with([Behaviour::After(&RESOLVED)]);
+    let server = Server::with(&format!("{}[notify]\nowed = 1\n", pager(&receiver, "")));
+    server.alert(json!({ "severity": "SEV1", "title": "It" }));
+    assert_eq!(told(&receiver).1, "[SEV1] It");
+    lessen(&server, "INC-2026-001");
+    server.set_status("INC-2026-001", "resolved");
+    RESOLVED.wait();
+    assert_eq!(told(&receiver).1, "[resolved] It");
+}
+
+#[test]
+fn who_was_told_is_known_longer_than_what_was_told() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}[notify]\nkeep = 1\n", pager(&receiver, "")));
+    for title in ["One", "Two", "Three"] {
+        server.alert(json!({ "severity": "SEV1", "title": title }));
+        assert_eq!(told(&receiver).1, format!("[SEV1] {title}"));
+        wait_for(&server, "NOT EXISTS (SELECT 1 FROM outbox WHERE standing = 0)");
+    }
+    server.upkeep();
+    lessen(&server, "INC-2026-001");
+    server.set_status("INC-2026-001", "resolved");
+    assert_eq!(told(&receiver).1, "[resolved] One");
+}
+
+#[test]
+fn a_reload_of_the_same_opens_no_new_digest_and_lets_a_receiver_rest() {
+    let receiver = Receiver::new();
+    let config = to(&receiver).replace("digest = '0s'", "digest = '5m'");
+    let head = format!("{}{}{}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "First" }));
+    assert_eq!(told(&receiver).1, "[SEV2] First");
+    wait_for(&server, "id = 1 AND standing = 1");
+    server.alert(json!({ "title": "Held" }));
+    server.reload(&format!("{head}{config}"));
+    server.alert(json!({ "title": "Held too" }));
+    nothing_comes(&server, &receiver);
+    receiver.then([Behaviour::Answer(429, "Retry-After: 600\r\n", "")]);
+    server.advance(5 * MINUTE);
+    assert_eq!(told(&receiver).1, "2 incidents: 2 SEV2");
+    wait_for(&server, "id = 2 AND attempts = 1");
+    server.reload(&format!("{head}{config}"));
+    server.alert(json!({ "title": "Waits" }));
+    server.advance(10 * MINUTE - 1);
+    assert_eq!(receiver.all().len(), 0);
+    server.advance(1);
+    assert_eq!(told(&receiver).1, "2 incidents: 2 SEV2");
+    assert_eq!(told(&receiver).1, "[SEV2] Waits");
 }
 
 /// Waits until the outbox has it that so many attempts were made for its first notification.

@@ -221,9 +221,12 @@ CREATE INDEX outbox_by_silence ON outbox (silence, incident) WHERE silence IS NO
 CREATE TABLE told (
     incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     channel  INTEGER NOT NULL REFERENCES channel (id),
+    open     INTEGER NOT NULL CHECK (open IN (0, 1)),
     alone    INTEGER NOT NULL CHECK (alone IN (0, 1)),
     PRIMARY KEY (incident, channel)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX told_over ON told (incident) WHERE NOT open;
 
 -- What links that act are signed with. Made with the file, and never shown.
 CREATE TABLE link_key (

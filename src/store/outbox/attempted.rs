@@ -38,6 +38,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     };
     // Also where this one was refused: the incident is open still.
     let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
+    let told = told::of_message_tx(tx, row, *message)?;
     let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
                    try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
                WHERE channel = ?1 AND message = ?2 AND standing = 0";
@@ -46,7 +47,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unwritten];
     let changed = tx.connection.prepare_cached(sql)?.execute(values)? as i64;
     let channel = &mut tx.memory.outbox.channels[position];
-    let named = std::mem::take(&mut channel.under_way);
+    let under_way = std::mem::take(&mut channel.under_way);
     match answer {
         Answer::Taken(_) => channel.health.took_ms = tx.now_ms,
         Answer::Later { others_at_ms, .. } => channel.health.rests_until_ms = *others_at_ms,
@@ -61,7 +62,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         }
     }
     match answer {
-        Answer::Taken(_) => told::note_tx(tx, position, &named)?,
+        Answer::Taken(_) => told::note_tx(tx, position, &under_way, told)?,
         Answer::Later { .. } | Answer::Unwritten(..) => strike_off_moot_tx(tx, position, *message)?,
         Answer::Never(_) => {}
     }

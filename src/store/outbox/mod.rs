@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rusqlite::{Row, params};
 
 use next::Health;
-use told::Named;
+use told::UnderWay;
 
 pub use attempted::{Attempted, attempted_tx};
 pub use list::NotificationQuery;
@@ -53,8 +53,8 @@ struct Channel {
     overflows: Vec<Overflow>,
     /// When those who tell look next, at the latest.
     next_look_ms: i64,
-    /// What the message names that is being told.
-    under_way: Vec<Named>,
+    /// The message that is being told.
+    under_way: UnderWay,
     /// What the next message depends on besides what is owed. Nothing of it outlives a restart.
     health: Health,
 }
@@ -103,9 +103,9 @@ pub fn learn_tx(tx: &mut Tx<'_>, routing: &Arc<Routing>, limits: &NotifyLimits) 
             tx.connection.query_row(&sql, [row], |counts| Ok((counts.get(0)?, counts.get(1)?)))?;
         let overflows = overflows_tx(tx, row)?;
         let before = tx.memory.outbox.channels.iter().find(|channel| channel.row == row);
-        let (under_way, health) =
-            before.map_or_else(Default::default, |before| (before.under_way.clone(), before.health));
-        let next_look_ms = i64::MIN;
+        let under_way = before.map(|before| before.under_way.clone()).unwrap_or_default();
+        // Whoever reloads may have mended something.
+        let (next_look_ms, health) = (i64::MIN, Health::default());
         channels.push(Channel { row, owed, reminders, overflows, next_look_ms, under_way, health });
     }
     let rows: Vec<_> = channels.iter().map(|channel| channel.row.to_string()).collect();
@@ -190,7 +190,7 @@ fn position_of(tx: &Tx<'_>, channel: &str) -> Option<usize> {
     tx.memory.outbox.routing.channels.iter().position(|name| name == channel)
 }
 
-/// Forgets what was told or given up too long ago or, oldest first, what is too much; at most `most` of each. Whether
+/// Forgets what was told or given up too long ago or, oldest first, what is too much, at most `most` of each. Whether
 /// there may be more of it.
 pub fn forget_tx(tx: &Tx<'_>, limits: &NotifyLimits, most: i64) -> rusqlite::Result<bool> {
     let aged = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE standing <> 0 AND tried_at <= ?1
@@ -205,5 +205,5 @@ pub fn forget_tx(tx: &Tx<'_>, limits: &NotifyLimits, most: i64) -> rusqlite::Res
         excess if excess > 0 => tx.connection.prepare_cached(beyond)?.execute([excess])?,
         _ => 0,
     };
-    Ok(gone as i64 == most || beyond as i64 == most)
+    Ok(gone as i64 == most || beyond as i64 == most || told::forget_tx(tx, most)?)
 }

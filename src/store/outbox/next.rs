@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn news_takes_the_place_of_what_was_told_by_itself() {
         let outbox = Outbox::of([held(NOW, owed(1, Reason::Resolved)), held(NOW, owed(2, Reason::Resolved))]);
-        let told = "INSERT INTO told (incident, channel, alone) VALUES (1, 1, 0), (2, 1, 1)";
+        let told = "INSERT INTO told (incident, channel, open, alone) VALUES (1, 1, 1, 0), (2, 1, 1, 1)";
         outbox.0.execute(told, []).unwrap();
         assert_eq!(outbox.next(NOW), [1, 2]);
         let look = Look { replaces: true, ..outbox.look(NOW) };

@@ -147,9 +147,10 @@ fn strike_off_reminders_tx(tx: &mut Tx<'_>, incident: i64, position: usize) -> r
     let sql = format!(
         "UPDATE outbox INDEXED BY outbox_by_incident SET standing = ?1, tried_at = ?2
          WHERE incident = ?3 AND channel = ?4 AND reason = {REMINDER} AND standing = 0
-             AND (message IS NULL OR try_at > ?2)"
+             AND message IS NOT ?5"
     );
-    let values = params![Standing::Moot.to_stored(), tx.now_ms, incident, channel.row];
+    let under_way = channel.under_way.message;
+    let values = params![Standing::Moot.to_stored(), tx.now_ms, incident, channel.row, under_way];
     channel.reminders -= tx.connection.prepare_cached(&sql)?.execute(values)? as i64;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::super::read;
 use super::super::silence;
 use super::super::tx::{Failure, Tx};
 use super::next::{Look, Next, Owed};
-use super::told::{self, Named};
+use super::told::{self, Named, UnderWay};
 use super::{REMINDER, count_overflow_tx, position_of, services_of, subject_of, watch_the_clock_tx};
 use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing, Status};
 
@@ -90,9 +90,9 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     let message = message_tx(tx, row, id, &chosen, &ranked)?;
     let alone = chosen.iter().all(|one| one.incident.is_some() && one.incident == first.incident);
     let named = ranked.iter().take(PARTS);
-    let named = named.map(|one| Named { incident: one.incident, is_open: !one.is_over, alone });
+    let named = named.map(|one| Named { incident: one.incident, is_open: !one.is_over }).collect();
     let channel = &mut tx.memory.outbox.channels[position];
-    channel.under_way = named.collect();
+    channel.under_way = UnderWay { message: id, named, alone, replaces: take.replaces };
     channel.overflows.retain(|overflow| !chosen.iter().any(|one| Some(one.id) == overflow.row));
     if is_new {
         channel.health.given_ms = tx.now_ms;

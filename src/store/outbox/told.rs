@@ -1,6 +1,8 @@
 //! Which incidents receivers take for open, since they were told so and not of the end: for one that keeps track of
 //! incidents, they would be open for ever. It outlives what is kept of the outbox.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use super::super::read;
@@ -10,19 +12,31 @@ use super::{REMINDER, services_of, subject_of};
 use crate::model::{Number, Status};
 
 const RESOLVED: i64 = Status::Resolved.to_stored();
+const CLOSED: i64 = Status::Closed.to_stored();
 
-/// An incident as a message names it that is on its way.
+/// A message that is on its way.
+#[derive(Clone, Debug, Default)]
+pub struct UnderWay {
+    /// The first of its notifications; 0: there is no such message.
+    pub message: i64,
+    /// What it says of which incidents.
+    pub named: Vec<Named>,
+    /// It is about one incident only.
+    pub alone: bool,
+    /// Its receiver shows incidents by themselves, where they were told so.
+    pub replaces: bool,
+}
+
+/// An incident as a message names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Named {
     pub incident: i64,
     pub is_open: bool,
-    /// The message is about no other.
-    pub alone: bool,
 }
 
 /// The channels, by their positions, for whose receivers an incident is open.
 pub fn channels_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<Vec<usize>> {
-    let sql = "SELECT channel FROM told WHERE incident = ?1";
+    let sql = "SELECT channel FROM told WHERE incident = ?1 AND open";
     let mut statement = tx.connection.prepare_cached(sql)?;
     let rows = statement.query_map([incident], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     let channels = &tx.memory.outbox.channels;
@@ -31,11 +45,11 @@ pub fn channels_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<Vec<usize>> {
 
 /// Whether it is for that one, by its row.
 pub fn is_told_tx(tx: &Tx<'_>, incident: i64, channel: i64) -> rusqlite::Result<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM told WHERE incident = ?1 AND channel = ?2)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM told WHERE incident = ?1 AND channel = ?2 AND open)";
     tx.connection.prepare_cached(sql)?.query_row([incident, channel], |row| row.get(0))
 }
 
-/// Whether a channel, by its row, is yet to be told something of an incident: that says how it is by then.
+/// Whether a channel, by its row, is yet to be told something of an incident.
 pub fn is_owed_tx(tx: &Tx<'_>, incident: i64, channel: i64) -> rusqlite::Result<bool> {
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_by_incident
@@ -44,23 +58,54 @@ pub fn is_owed_tx(tx: &Tx<'_>, incident: i64, channel: i64) -> rusqlite::Result<
     tx.connection.prepare_cached(&sql)?.query_row([incident, channel], |row| row.get(0))
 }
 
-/// Notes what a receiver has taken. Of what has ended since that was written it is told.
-pub fn note_tx(tx: &mut Tx<'_>, position: usize, named: &[Named]) -> rusqlite::Result<()> {
+/// The incidents of a message, by its first notification, that are open for its receiver.
+pub fn of_message_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<i64>> {
+    let sql = "SELECT DISTINCT incident FROM outbox INDEXED BY outbox_owed
+               WHERE channel = ?1 AND standing = 0 AND message = ?2
+                   AND EXISTS (SELECT 1 FROM told WHERE told.incident = outbox.incident AND told.channel = ?1 AND open)";
+    let mut statement = tx.connection.prepare_cached(sql)?;
+    let rows = statement.query_map([channel, message], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Notes what a receiver has taken; `before` are those of [`of_message_tx`]. Of what has ended since that was written, or
+/// was not named in it, it is told.
+pub fn note_tx(tx: &mut Tx<'_>, position: usize, taken: &UnderWay, before: Vec<i64>) -> rusqlite::Result<()> {
     let Some(channel) = tx.memory.outbox.channels.get(position).map(|channel| channel.row) else {
         return Ok(());
     };
-    for Named { incident, is_open, alone } in named.iter().copied() {
-        if !is_open {
+    for Named { incident, is_open } in taken.named.iter().copied() {
+        if is_open {
+            let sql = "INSERT INTO told (incident, channel, open, alone) VALUES (?1, ?2, 1, ?3)
+                       ON CONFLICT DO UPDATE SET open = 1, alone = max(alone, ?3)";
+            tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.alone])?;
+        } else if taken.replaces {
+            // What is shown by itself ends by itself, and is there if it comes back.
+            let sql = "UPDATE told SET open = 0 WHERE incident = ?1 AND channel = ?2 AND alone <= ?3";
+            tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.alone])?;
+        } else {
             let sql = "DELETE FROM told WHERE incident = ?1 AND channel = ?2";
             tx.connection.prepare_cached(sql)?.execute([incident, channel])?;
-        } else {
-            let sql = "INSERT INTO told (incident, channel, alone) VALUES (?1, ?2, ?3)
-                       ON CONFLICT DO UPDATE SET alone = max(alone, ?3)";
-            tx.connection.prepare_cached(sql)?.execute(params![incident, channel, alone])?;
+        }
+    }
+    let named = taken.named.iter().map(|one| one.incident);
+    for incident in named.chain(before).collect::<BTreeSet<_>>() {
+        if is_told_tx(tx, incident, channel)? {
             owe_missed_end_tx(tx, position, incident, channel)?;
         }
     }
     Ok(())
+}
+
+/// Forgets what is shown by itself of incidents that are closed: they do not come back. No more than `most` of them.
+pub fn forget_tx(tx: &Tx<'_>, most: i64) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "DELETE FROM told WHERE (incident, channel) IN (
+             SELECT told.incident, told.channel FROM told INDEXED BY told_over
+             JOIN incident ON incident.id = told.incident AND incident.status = {CLOSED}
+             WHERE NOT told.open LIMIT ?1)"
+    );
+    Ok(tx.connection.prepare_cached(&sql)?.execute([most])? as i64 == most)
 }
 
 fn owe_missed_end_tx(tx: &mut Tx<'_>, position: usize, incident: i64, channel: i64) -> rusqlite::Result<()> {

@@ -86,6 +86,15 @@ fn an_entry_that_was_told_by_itself_turns_green_also_in_a_digest() {
     assert_eq!(told[0], (entries[0].clone(), "[resolved] a".into()));
     assert_eq!(told[1], (entries[1].clone(), "[resolved] b".into()));
     assert_eq!(told[2].1, "2 incidents: 2 resolved");
+    // What comes back is shown where it was.
+    server.alert(json!({ "title": "Opens a digest", "severity": "SEV0", "dedup_key": "z" }));
+    entry();
+    for key in ["a", "a2", "b2"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+    }
+    server.advance(5 * MINUTE);
+    assert_eq!(entry(), (entries[0].clone(), "[SEV2, re-opened] a".into()));
+    assert_eq!(entry().1, "2 incidents: 2 SEV2");
     nothing_comes(&server, &receiver);
 }
 

@@ -1,5 +1,7 @@
 //! Reminders of what nobody has acknowledged.
 
+use std::sync::Barrier;
+
 use serde_json::json;
 
 use super::{channel, nothing_comes, pair, to, told, wait_for};
@@ -89,6 +91,28 @@ fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
     let again = receiver.next();
     assert_eq!(again.json()["data"]["title"], "[SEV2, not acknowledged] Two");
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+}
+
+#[test]
+fn a_reminder_that_failed_and_waits_its_turn_is_struck_off_too() {
+    static ACKNOWLEDGED: Barrier = Barrier::new(2);
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    for title in ["One", "Two"] {
+        server.alert(json!({ "title": title }));
+        receiver.next();
+    }
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
+    receiver.then([Behaviour::Answer(500, "", ""), Behaviour::After(&ACKNOWLEDGED)]);
+    server.advance(15 * MINUTE);
+    assert_eq!(receiver.next().json()["data"]["count"], 2);
+    wait_for(&server, "reason = 4 AND attempts = 1");
+    server.alert(json!({ "title": "Slow" }));
+    assert_eq!(told(&receiver).1, "[SEV2] Slow");
+    server.advance(MINUTE);
+    server.acknowledge("INC-2026-001");
+    ACKNOWLEDGED.wait();
+    assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] Two");
 }
 
 #[test]

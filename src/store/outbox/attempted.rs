@@ -8,10 +8,8 @@ use super::super::job::Done;
 use super::super::read;
 use super::super::tx::{Failure, Tx};
 use super::owe::insert_tx;
-use super::{REMINDER, position_of, services_of, subject_of, told};
-use crate::model::{Answer, Number, Reason, Standing, Status};
-
-const RESOLVED: i64 = Status::Resolved.to_stored();
+use super::{is_moot, position_of, services_of, subject_of, told};
+use crate::model::{Answer, Number, Reason, Standing};
 
 /// A message was tried.
 #[derive(Debug)]
@@ -38,7 +36,8 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     };
     // Also where this one was refused: the incident is open still.
     let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
-    let told = told::of_message_tx(tx, row, *message)?;
+    let is_taken = matches!(answer, Answer::Taken(_));
+    let told = if is_taken { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
     let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
                    try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
                WHERE channel = ?1 AND message = ?2 AND standing = 0";
@@ -82,9 +81,8 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
 fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize, message: i64) -> rusqlite::Result<()> {
     let sql = format!(
         "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1
-         WHERE channel = ?2 AND standing = 0 AND message = ?3 AND reason = {REMINDER}
-             AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
-                             AND (status >= {RESOLVED} OR acknowledged_at IS NOT NULL))"
+         WHERE channel = ?2 AND standing = 0 AND message = ?3 AND {}",
+        is_moot()
     );
     let channel = &mut tx.memory.outbox.channels[position];
     let values = params![Standing::Moot.to_stored(), channel.row, message];

@@ -23,11 +23,22 @@ pub use take::{NextMessage, Take, take_tx};
 use super::tx::Tx;
 use crate::clock;
 use crate::config::NotifyLimits;
-use crate::model::{Held, Incident, Reason, Standing};
+use crate::model::{Held, Incident, Reason, Standing, Status};
 use crate::routing::{Routing, Subject, Windows};
 
 /// The reason of reminders, as statements have it.
 const REMINDER: i64 = Reason::Unacknowledged.to_stored();
+
+/// The first status of what is over, as statements have it.
+const RESOLVED: i64 = Status::Resolved.to_stored();
+
+/// What reminds of an incident that is over, or that somebody sees to.
+fn is_moot() -> String {
+    format!(
+        "reason = {REMINDER} AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
+                                             AND (status >= {RESOLVED} OR acknowledged_at IS NOT NULL))"
+    )
+}
 
 /// What the writer knows of the outbox.
 #[derive(Clone, Debug, Default)]

@@ -10,16 +10,14 @@ use super::super::silence;
 use super::super::tx::{Failure, Tx};
 use super::next::{Look, Next, Owed};
 use super::told::{self, Named, UnderWay};
-use super::{REMINDER, count_overflow_tx, position_of, services_of, subject_of, watch_the_clock_tx};
-use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing, Status};
+use super::{RESOLVED, count_overflow_tx, is_moot, position_of, services_of, subject_of, watch_the_clock_tx};
+use crate::model::{Held, Message, MessageId, Number, Part, Reason, Severity, Standing};
 
 /// Incidents that a message tells of by name.
 const PARTS: usize = 20;
 
 /// Comments of silences that a message repeats.
 const COMMENTS: i64 = 3;
-
-const RESOLVED: i64 = Status::Resolved.to_stored();
 
 /// The next message for a channel is wanted.
 #[derive(Debug)]
@@ -199,9 +197,8 @@ fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result
 fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> {
     let sql = format!(
         "UPDATE outbox INDEXED BY outbox_owed SET standing = ?1, tried_at = ?2
-         WHERE channel = ?3 AND standing = 0 AND message IS NULL AND try_at <= ?2 AND reason = {REMINDER}
-             AND EXISTS (SELECT 1 FROM incident WHERE incident.id = outbox.incident
-                             AND (status >= {RESOLVED} OR acknowledged_at IS NOT NULL))"
+         WHERE channel = ?3 AND standing = 0 AND message IS NULL AND try_at <= ?2 AND {}",
+        is_moot()
     );
     let channel = &mut tx.memory.outbox.channels[position];
     let values = params![Standing::Moot.to_stored(), tx.now_ms, channel.row];

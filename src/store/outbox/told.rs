@@ -8,10 +8,9 @@ use rusqlite::params;
 use super::super::read;
 use super::super::tx::Tx;
 use super::owe::owe_one_tx;
-use super::{REMINDER, services_of, subject_of};
+use super::{REMINDER, RESOLVED, services_of, subject_of};
 use crate::model::{Number, Status};
 
-const RESOLVED: i64 = Status::Resolved.to_stored();
 const CLOSED: i64 = Status::Closed.to_stored();
 
 /// A message that is on its way.

@@ -1,18 +1,26 @@
 -- The load, for every scenario and server alike: POST one alert per request.
 --
---   wrk … URL -- PREFIX KEYS
+--   wrk -tTHREADS … URL -- PREFIX KEYS THREADS
 --
--- The dedup keys are PREFIX and a number that starts over after KEYS requests: a large KEYS makes every key
--- new, a small one makes them repeat. Ids have a fixed width, so the request is formatted once and each one
--- costs a single concatenation, whatever the scenario.
+-- The dedup keys are PREFIX and one of KEYS numbers, of which each thread goes through its own share, again and
+-- again: a large KEYS makes every key new, a small one makes them repeat. Ids have a fixed width, so the request
+-- is formatted once and each one costs a single concatenation, whatever the scenario.
 
 local FIRST = 1000000000
-local head, tail, keys
+local head, tail, first_key, share
 local n = 0
+
+-- Called for each thread in turn, in a state that they do not see.
+local threads = 0
+function setup(thread)
+  thread:set("place", threads)
+  threads = threads + 1
+end
 
 function init(args)
   local prefix = args[1]
-  keys = tonumber(args[2])
+  share = math.floor(tonumber(args[2]) / tonumber(args[3]))
+  first_key = FIRST + place * share
   local sample = prefix .. FIRST
   local body = '{"title":"Disk usage above 90%","service_id":"SER-00001","severity":"SEV3","dedup_key":"' .. sample
     .. '","description":"/var/lib/postgresql on web-17 is at 93%, growing 2% an hour.",'
@@ -25,7 +33,7 @@ end
 
 function request()
   n = n + 1
-  return head .. (FIRST + n % keys) .. tail
+  return head .. (first_key + n % share) .. tail
 end
 
 -- One machine line. wrk counts as `status` each answer above 399; neither server redirects.

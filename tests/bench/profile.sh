@@ -24,7 +24,7 @@ until grep -q 'listening on' "$target/stderr"; do
 done
 url=$(sed -n 's/.*listening on \(http:[^ ]*\).*/\1/p' "$target/stderr")
 
-wrk -t1 -c64 -d14s -s tests/bench/load.lua "$url/webhooks/benchbenchbenchbench" -- profile- 1000000000 &
+wrk -t2 -c64 -d14s -s tests/bench/load.lua "$url/webhooks/benchbenchbenchbench" -- profile- 1000000000 2 &
 load=$!
 sleep 2 # until it is warm
 perf record -q -g -F 499 -p $server -o "$target/perf.data" -- sleep 10

@@ -41,6 +41,9 @@ FIREBELL = TARGET / "release/firebell"
 NOOP = TARGET / "release/examples/noop"
 
 WEBHOOK = "/webhooks/benchbenchbenchbench"
+# What wrk takes unless it is told otherwise. With one thread, on two cores, a server that does nothing has a core of
+# its own, which none that also writes to a disk can have: its slowest hundredth is then that of an idle machine.
+LOAD_THREADS = 2
 REPEATED_KEYS = 10_000
 NEW_KEYS = 1_000_000_000  # more than a run can send
 WARM_UP_CONNECTIONS = 64  # whatever is measured next; it also makes the keys that then repeat
@@ -153,10 +156,11 @@ def remove(store):
 # --- Load --------------------------------------------------------------------------------------------------
 
 
-def wrk(server, connections, seconds, prefix, keys):
+def wrk(server, connections, seconds, prefix, keys, threads=LOAD_THREADS):
     """Runs the load; returns what wrk counted and the server's highest resident memory meanwhile."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
-    command += ["-s", BENCH / "load.lua", server.ready() + WEBHOOK, "--", prefix, str(keys)]
+    threads = min(threads, connections)
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    command += ["-s", BENCH / "load.lua", server.ready() + WEBHOOK, "--", prefix, str(keys), str(threads)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     peak_mib = 0
     try:
@@ -173,13 +177,13 @@ def wrk(server, connections, seconds, prefix, keys):
     return json.loads(line), peak_mib
 
 
-def measure(what, server, connections, seconds, keys):
+def measure(what, server, connections, seconds, keys, threads=LOAD_THREADS):
     """Warms the server up, then loads it; returns one cell of the table."""
     # Repeating keys are to be those of the warm-up, new ones are not.
-    warm_up, _ = wrk(server, WARM_UP_CONNECTIONS, 1, "key-" if keys == REPEATED_KEYS else "warm-", keys)
+    warm_up, _ = wrk(server, WARM_UP_CONNECTIONS, 1, "key-" if keys == REPEATED_KEYS else "warm-", keys, threads)
     os.sync()  # what earlier runs left to be written is not this run's
     cpu_before_ms = server.cpu_ms()
-    loaded, peak_mib = wrk(server, connections, seconds, "key-", keys)
+    loaded, peak_mib = wrk(server, connections, seconds, "key-", keys, threads)
     cpu_ms = server.cpu_ms() - cpu_before_ms
     for phase in (warm_up, loaded):
         bad = {name: phase[name] for name in ("refused", "connect", "read", "write", "timeout") if phase[name]}
@@ -196,15 +200,15 @@ def measure(what, server, connections, seconds, keys):
     }
 
 
-def measure_noop(what, folder, connections, seconds):
+def measure_noop(what, folder, connections, seconds, threads=LOAD_THREADS):
     with noop(folder) as server:
-        return measure(what, server, connections, seconds, NEW_KEYS)
+        return measure(what, server, connections, seconds, NEW_KEYS, threads)
 
 
-def measure_firebell(what, store, connections, seconds, keys, preloaded=0):
+def measure_firebell(what, store, connections, options, keys, preloaded=0):
     """A cell, and the check of what is in the store after it. The store is removed."""
     with firebell(store) as server:
-        cell = measure(what, server, connections, seconds, keys)
+        cell = measure(what, server, connections, options.seconds, keys, options.threads)
         stop_firebell(server, what)
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as database:
         incidents, occurrences = database.execute(COUNT_SQL).fetchone()
@@ -234,10 +238,10 @@ def side_by_side(options, folder):
             for scenario in scenarios:
                 what = f"round {turn + 1}, {connections} connections, {scenario}"
                 if scenario == "noop":
-                    cell = measure_noop(what, folder, connections, options.seconds)
+                    cell = measure_noop(what, folder, connections, options.seconds, options.threads)
                 else:
                     keys = NEW_KEYS if scenario == "new" else REPEATED_KEYS
-                    cell = measure_firebell(what, folder / "fresh.db", connections, options.seconds, keys)
+                    cell = measure_firebell(what, folder / "fresh.db", connections, options, keys)
                 say(f"{what}: {cell['rate']:.0f}/s, p99 {cell['p99']:.1f} ms")
                 cells.setdefault((scenario, connections), []).append(cell)
         scenarios = scenarios[1:] + scenarios[:1]  # none always runs first
@@ -286,7 +290,7 @@ def preload(options, folder):
             if scenario == "full":
                 subprocess.run(["cp", "--reflink=auto", built, store], check=True)
             preloaded = options.preload if scenario == "full" else 0
-            cell = measure_firebell(what, store, PRELOAD_CONNECTIONS, options.seconds, NEW_KEYS, preloaded)
+            cell = measure_firebell(what, store, PRELOAD_CONNECTIONS, options, NEW_KEYS, preloaded)
             say(f"{what}: {cell['rate']:.0f}/s, p99 {cell['p99']:.1f} ms")
             cells[scenario].append(cell)
         order.reverse()
@@ -405,7 +409,8 @@ def report(options, machine, cells, preloaded, values):
         shown = "–" if value is None else f"{value:.2f}"
         result = verdict(value, higher, goal, floor)
         verdicts.append([what, shown, f"{sign} {goal:g}", f"{sign} {floor:g}", result])
-    text = f"{machine}  \n`{options.command}`: medians of rounds: {options.rounds}, seconds each: {options.seconds}\n\n"
+    text = f"{machine}  \n`{options.command}`: medians of rounds: {options.rounds}, seconds each: {options.seconds}, "
+    text += f"threads of wrk: {options.threads}\n\n"
     text += table(head, rows) + "\n\n" + table(["", "measured", "goal", "floor", "result"], verdicts) + "\n"
     if options.quick:
         text += "\nA quick look at whether it works; its numbers mean nothing and were held to no floor.\n"
@@ -468,6 +473,7 @@ def parse_options():
     parser.add_argument("--seconds", type=int, default=5, help="length of each load (5)")
     parser.add_argument("--rounds", type=int, default=3, help="at least 3 (3)")
     parser.add_argument("--connections", default="1,16,64,256", help="comma-separated (1,16,64,256)")
+    parser.add_argument("--threads", type=int, default=LOAD_THREADS, help=f"of wrk ({LOAD_THREADS}, as is its own default)")
     parser.add_argument("--preload", type=int, default=5_000_000, help="closed incidents; 0 skips (5000000)")
     parser.add_argument("--dir", type=Path, default=TARGET / "bench", help="on a real disk (target/bench)")
     parser.add_argument("--out", type=Path, help="write the markdown here as well")
@@ -481,8 +487,8 @@ def parse_options():
         options.connections = [int(count) for count in options.connections.split(",")]
     except ValueError:
         parser.error("--connections: numbers, separated by commas")
-    if options.seconds < 1 or min(options.connections) < 1 or max(options.connections) > 1000:
-        parser.error("at least 1 second, and 1 to 1000 connections")
+    if min(options.seconds, options.threads, *options.connections) < 1 or max(options.connections) > 1000:
+        parser.error("at least 1 second and 1 thread, and 1 to 1000 connections")
     options.command = " ".join(["python3 tests/bench/run.py", *sys.argv[1:]])
     return options
 

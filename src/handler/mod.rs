@@ -344,6 +344,7 @@ impl Handler {
         body: &Bytes,
         seen: &mut Seen,
     ) -> Result<Said, Error> {
+        // What is boxed needs several times the room of a webhook, which every request would carry around.
         let answer = match admitted.route {
             Route::Webhook | Route::PagerDuty | Route::Ntfy | Route::Gotify => {
                 self.receive(admitted, head, body, seen).await
@@ -354,16 +355,16 @@ impl Handler {
             Route::Ping => self.take_ping(admitted, head, body).await,
             Route::Push => self.take_push(admitted, head).await,
             Route::AuthVerify => access::verify(admitted),
-            Route::Incidents => self.list_incidents(admitted, head).await,
+            Route::Incidents => Box::pin(self.list_incidents(admitted, head)).await,
             Route::Permalink if matches!(admitted.who, Who::Anyone) => {
-                return self.page(None, admitted, head, body, seen).await;
+                return Box::pin(self.page(None, admitted, head, body, seen)).await;
             }
-            Route::Page(page) => return self.page(Some(page), admitted, head, body, seen).await,
+            Route::Page(page) => return Box::pin(self.page(Some(page), admitted, head, body, seen)).await,
             Route::Incident | Route::Permalink => self.show_incident(admitted).await,
             Route::IncidentStream => {
                 return self.stream_incidents(admitted, head, i64::MAX).map(Said::Stream);
             }
-            Route::Export => return self.export(admitted, head).await.map(Said::Stream),
+            Route::Export => return Box::pin(self.export(admitted, head)).await.map(Said::Stream),
             Route::CreateIncident => self.create_incident(admitted, head, body).await,
             Route::EditIncident => self.edit_incident(admitted, head, body).await,
             Route::IncidentEvents => self.list_events(admitted, head).await,
@@ -383,7 +384,7 @@ impl Handler {
             Route::CreateSilence => self.create_silence(admitted, head, body).await,
             Route::ChangeSilence => self.change_silence(admitted, head, body).await,
             Route::EndSilence => self.end_silence(admitted, head, body).await,
-            Route::ReplayDelivery => self.replay(admitted, head, seen).await,
+            Route::ReplayDelivery => Box::pin(self.replay(admitted, head, seen)).await,
             Route::Healthz => ops::healthz(),
             Route::Readyz => self.readyz().await,
             Route::Metrics => self.show_metrics(admitted, head).await,

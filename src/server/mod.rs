@@ -10,7 +10,7 @@ mod socket;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -169,10 +169,12 @@ impl Server {
         let request_id = self.ids.of(&head.headers);
         let mut completion =
             Completion::new(&self.log, &self.handler.metrics().requests, request_id, started);
-        let result = match catch_panic(self.handle(&head, body, &mut completion)).await {
-            Some(result) => result,
-            None => Err(Error::internal("a panic; it was logged where it happened")),
+        let handled = {
+            let handling = pin!(self.handle(&head, body, &mut completion));
+            catch_panic(handling).await
         };
+        let result =
+            handled.unwrap_or_else(|| Err(Error::internal("a panic; it was logged where it happened")));
         let now_ms = self.handler.now_ms();
         let (reply, error) = match result {
             Ok(Said::Answer(answer)) => (reply::success(&answer, &completion.request_id, now_ms), None),
@@ -270,9 +272,9 @@ fn respond(reply: Reply, request_id: &str, last: bool) -> Response<Outgoing> {
     response
 }
 
-/// Runs `future` to its end, or to its panic (`None`): a bug in one request costs that request only.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+/// Runs `future` to its end, or to its panic (`None`): a bug in one request costs that request only. It is borrowed: as
+/// an argument by value it would have its room twice, in each request that is under way.
+async fn catch_panic<T>(mut future: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(poll) => poll.map(Some),
         Err(_) => std::task::Poll::Ready(None),
@@ -286,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_future_and_nothing_else() {
-        assert_eq!(catch_panic(async { 1 }).await, Some(1));
-        assert_eq!(catch_panic(async { panic!("a bug") as i32 }).await, None);
+        assert_eq!(catch_panic(pin!(async { 1 })).await, Some(1));
+        assert_eq!(catch_panic(pin!(async { panic!("a bug") as i32 })).await, None);
     }
 }

@@ -69,12 +69,12 @@ impl AsyncRead for Socket {
         loop {
             ready!(stream.poll_read_ready(context))?;
             let room = buffer.remaining();
-            let Some(read) = unless_blocked(stream.try_read(buffer.initialize_unfilled())) else { continue };
+            let Some(read) = unless_blocked(stream.try_read_buf(buffer)) else { continue };
             if matches!(read, Ok(bytes) if (1..room).contains(&bytes)) {
                 // That was all; the kernel need not be asked for more before it says that there is some.
                 stream.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into())).ok();
             }
-            return Poll::Ready(read.map(|bytes| buffer.advance(bytes)));
+            return Poll::Ready(read.map(drop));
         }
     }
 }

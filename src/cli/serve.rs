@@ -12,6 +12,9 @@ use crate::clock::Clock;
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::outbound::Outbound;
 
+/// SIGXFSZ, where Rust runs on Linux, BSD and macOS, but for MIPS.
+const FILE_TOO_LARGE: i32 = 25;
+
 pub fn run(flag: Option<&Path>) -> Outcome {
     let (path, config) = load(flag)?;
     start_log(config.log);
@@ -55,6 +58,9 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
+        // A limit on the size of files (`ulimit -f`) would end the process. Once the signal is taken, which stays so, a
+        // write beyond the limit fails as on a full disk.
+        drop(signal(SignalKind::from_raw(FILE_TOO_LARGE))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

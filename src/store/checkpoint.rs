@@ -45,7 +45,7 @@ impl Checkpoints {
         // Rung twice while it works, it works once more.
         let (bell, rung) = sync_channel(1);
         let thread = std::thread::Builder::new().name("checkpoint".into());
-        let thread = thread.spawn(move || run(&connection, &rung));
+        let thread = thread.spawn(move || run_when_rung(&connection, &rung));
         let thread = thread.map_err(|error| OpenError(format!("cannot start a thread: {error}")))?;
         Ok(Self { bell, thread, due: EVERY })
     }
@@ -73,7 +73,7 @@ impl Checkpoints {
             // Full: it is about to look anyway. Disconnected: it has died, and the writer does it all when it is long.
             self.bell.try_send(()).ok();
         } else {
-            checkpoint(connection);
+            run(connection);
         }
     }
 
@@ -86,15 +86,15 @@ impl Checkpoints {
     }
 }
 
-fn run(connection: &Connection, rung: &Receiver<()>) {
+fn run_when_rung(connection: &Connection, rung: &Receiver<()>) {
     while rung.recv().is_ok() {
-        checkpoint(connection);
+        run(connection);
     }
 }
 
 /// Moves what no reader needs any more. What is refused now, since the other thread is at it, or the disk is full, stays
 /// in the log, where nothing is lost.
-fn checkpoint(connection: &Connection) {
+pub fn run(connection: &Connection) {
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
         tracing::warn!(%error, "the write-ahead log was not moved into the store's file; it is tried again");
     }

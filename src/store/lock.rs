@@ -1,4 +1,6 @@
-//! One serving process per store: an exclusive lock on a file beside it, held as long as the process lives.
+//! One serving process per store: two exclusive locks, held as long as the process lives. The one on a file beside the
+//! store names its holder; the one on the store itself holds under whatever name it is reached, also through a hard link,
+//! after it was renamed, and where the file beside it was deleted.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -6,17 +8,21 @@ use std::path::{Path, PathBuf};
 
 use super::OpenError;
 
-/// The lock; dropping it, or dying, releases it. The file stays: removing it would race with the next holder.
+/// The locks; dropping them, or dying, releases them. The file beside stays: removing it would race with the next holder.
+///
+/// To be taken before SQLite opens the store, and dropped after it has closed it: with any handle of a file, a process
+/// gives up all the locks of the other kind, which are SQLite's (fcntl(2), "Advisory record locking").
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _beside: File,
+    _store: File,
 }
 
 impl Lock {
-    /// Takes the lock of the store at `store`.
+    /// Takes the locks of the store at `store`, which exists.
     ///
     /// # Errors
-    /// When another process holds it (it is named), or the file cannot be made.
+    /// When another process holds one of them (it is named, if that is known), or a file cannot be made or opened.
     pub fn take(store: &Path) -> Result<Self, OpenError> {
         let path = lock_path(store);
         let failed = |error: std::io::Error| {
@@ -26,16 +32,26 @@ impl Lock {
             ))
         };
         let mut options = OpenOptions::new();
-        let mut file =
+        let mut beside =
             options.read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match file.try_lock() {
+        match beside.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(store, file)),
+            Err(TryLockError::WouldBlock) => return Err(held(store, &holder(beside))),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        let named = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
-        named.and_then(|()| file.rewind()).map_err(failed)?;
-        Ok(Self { _file: file })
+        let named = beside.set_len(0).and_then(|()| write!(beside, "{}", std::process::id()));
+        named.and_then(|()| beside.rewind()).map_err(failed)?;
+        let cannot_lock = |error: std::io::Error| {
+            OpenError(format!("cannot lock {}: {error}; check its permissions", store.display()))
+        };
+        let file = File::open(store).map_err(cannot_lock)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _beside: beside, _store: file }),
+            Err(TryLockError::WouldBlock) => {
+                Err(held(store, "another process, under another name or since its lock file was deleted"))
+            }
+            Err(TryLockError::Error(error)) => Err(cannot_lock(error)),
+        }
     }
 }
 
@@ -47,13 +63,16 @@ fn lock_path(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn held(store: &Path, mut file: File) -> OpenError {
-    let mut holder = String::new();
-    // Best effort: without the process id the refusal is still right.
-    let holder = match file.read_to_string(&mut holder) {
-        Ok(1..) => format!("process {}", holder.trim()),
+/// Whoever holds the lock. Best effort: without the process id the refusal is still right.
+fn holder(mut beside: File) -> String {
+    let mut id = String::new();
+    match beside.read_to_string(&mut id) {
+        Ok(1..) => format!("process {}", id.trim()),
         _ => "another process".to_owned(),
-    };
+    }
+}
+
+fn held(store: &Path, holder: &str) -> OpenError {
     OpenError(format!(
         "{} is already served by {holder}; stop that one first, or give this one another `[store] path`",
         store.display()

@@ -141,7 +141,7 @@ impl Store {
     pub fn open(options: &Options, clock: Clock) -> Result<(Self, Answers), OpenError> {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
-        let connection = schema::open_for_writing(&options.path)?;
+        let connection = schema::open_for_writing(&options.path, options.create)?;
         let unreadable = |error| OpenError(format!("cannot read {}: {error}", options.path.display()));
         let link_key = schema::link_key(&connection).map_err(unreadable)?;
         let place = FilePlace::of(&options.path)?;

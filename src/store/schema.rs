@@ -45,23 +45,20 @@ pub fn make_missing(path: &Path, create: bool) -> Result<(), OpenError> {
     }
     // It tells what goes wrong in the house: nobody else's business.
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map_err(|error| {
+    made.map(drop).map_err(|error| {
         OpenError(format!(
             "cannot make the store {}: {error}; check the path and its permissions",
             path.display()
         ))
-    })?;
-    let shown = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    tracing::warn!(path = %shown.display(), "made a new store: there was none");
-    Ok(())
+    })
 }
 
-/// Opens the file for the writer, giving it its schema or migrating it first.
-pub fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
+/// Opens the file for the writer, migrating it first, or giving it its schema if it is empty and `create` says so.
+pub fn open_for_writing(path: &Path, create: bool) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(path, flags).and_then(|mut connection| {
         set_up(&connection, WRITER_CACHE_KIB)?;
-        let problem = bring_up_to_date(&mut connection)?;
+        let problem = bring_up_to_date(&mut connection, create)?;
         Ok((connection, problem))
     });
     match opened {
@@ -113,12 +110,18 @@ fn set_up(connection: &Connection, cache_kib: i32) -> rusqlite::Result<()> {
 }
 
 /// Makes the schema in an empty file, or migrates an older one. Says what is wrong with a file that is not ours.
-fn bring_up_to_date(connection: &mut Connection) -> rusqlite::Result<Option<String>> {
+fn bring_up_to_date(connection: &mut Connection, create: bool) -> rusqlite::Result<Option<String>> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let version = usize::try_from(version).unwrap_or(0);
-    if tables == 0 {
+    if tables == 0 && !create {
+        return Ok(Some(
+            "is empty, as what is left of a lost file may be; put the store back, or set `[store] create = true` to begin \
+             a new one"
+                .into(),
+        ));
+    } else if tables == 0 {
         // Both must be set before the first table: the one is in the header, the other shapes the file.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     } else if application != APPLICATION_ID || version == 0 {
@@ -138,6 +141,7 @@ fn bring_up_to_date(connection: &mut Connection) -> rusqlite::Result<Option<Stri
         tx.execute_batch(SCHEMA)?;
         tx.pragma_update(None, "user_version", VERSION as i64)?;
         tx.commit()?;
+        tracing::warn!(path = connection.path(), "made a new store: there was none");
     }
     let done = if tables == 0 { MIGRATIONS.len() } else { version - 1 };
     for (step, sql) in MIGRATIONS.iter().enumerate().skip(done) {
@@ -186,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f.db");
         make_missing(&path, true).unwrap();
-        let writer = open_for_writing(&path).unwrap();
+        let writer = open_for_writing(&path, true).unwrap();
         let pragma = |name| writer.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(pragma("synchronous"), 2);
         assert_eq!(pragma("foreign_keys"), 1);
@@ -203,7 +207,7 @@ mod tests {
         let path = folder.path().join("f.db");
         let missing = make_missing(&path, false).unwrap_err().to_string();
         assert!(missing.contains("does not exist; set `[store] create = true`"));
-        let refusal = || open_for_writing(&path).unwrap_err().to_string();
+        let refusal = || open_for_writing(&path, true).unwrap_err().to_string();
         std::fs::write(&path, "this is a text file, not a database, and long enough to have a header")
             .unwrap();
         assert!(refusal().contains("file is not a database"), "{}", refusal());
@@ -212,7 +216,7 @@ mod tests {
         assert!(refusal().contains("not a Firebell store"));
         std::fs::remove_file(&path).unwrap();
         make_missing(&path, true).unwrap();
-        let store = open_for_writing(&path).unwrap();
+        let store = open_for_writing(&path, true).unwrap();
         store.pragma_update(None, "user_version", 99).unwrap();
         drop(store);
         assert!(refusal().contains("newer Firebell (schema 99"));

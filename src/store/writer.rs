@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OpenError;
-use super::checkpoint::Checkpoints;
+use super::checkpoint::{self, Checkpoints};
 use super::file_place::FilePlace;
 use super::job::{Done, Job};
 use super::search::Indexer;
@@ -330,6 +330,8 @@ impl Worker {
     ) -> Result<T, Failure> {
         if !self.place.is_kept() {
             self.metrics.failed();
+            // What was acknowledged may be in a log that nobody finds again: the store is to have it.
+            checkpoint::run(&self.connection);
             return Err(Failure::Refused(moved()));
         }
         let remembered = self.memory.clone();
@@ -369,10 +371,10 @@ impl Worker {
     }
 }
 
-/// The answer when the file is not where it was opened.
+/// The answer when a file is not where it was opened.
 fn moved() -> Error {
-    let message = "the store's file was moved, replaced or deleted while Firebell runs; nothing was stored: \
-                   put it back, or restart Firebell, and send this again";
+    let message = "the store's file, or the `-wal` file beside it, was moved, replaced or deleted while Firebell runs; \
+                   nothing was stored: put it back, or restart Firebell, and send this again";
     Error::new(Kind::StorageUnavailable, message)
 }
 

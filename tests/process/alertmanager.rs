@@ -173,7 +173,7 @@ fn an_alert_fires_repeats_and_clears_and_an_outage_changes_nothing() {
 fn what_a_503_refused_is_sent_again() {
     let addr = free_port();
     let folder = Folder::new(&config(addr));
-    let server = crate::full::serve_without_signal(&folder);
+    let server = folder.serve();
     let chain = Chain::start(&folder, addr);
     chain.set_full(0, true);
     wait_for(&server, 0, "created", is("new"));

@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader};
-use std::process::Command;
 use std::sync::Barrier;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -21,20 +20,10 @@ pub fn limit(server: &Server, bytes: Option<u64>) {
     prlimit(pid, Resource::Fsize, limit).unwrap();
 }
 
-/// `firebell serve` in that folder, which sees such a limit as it would see a full disk: beyond it, a write is a signal
-/// first, which a full disk is not.
-pub fn serve_without_signal(folder: &Folder) -> Server {
-    let mut command = Command::new("sh");
-    let firebell = folder.firebell(&["serve"]);
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(firebell.get_program());
-    command.current_dir(folder.path(".")).env_clear();
-    Server::start(command)
-}
-
 #[test]
 fn nothing_is_acknowledged_or_told_that_a_full_disk_does_not_take_and_then_it_goes_on() {
     let folder = Folder::new(CONFIG);
-    let server = serve_without_signal(&folder);
+    let server = folder.serve();
     assert_eq!(server.post(&alert("first")).status, 201);
     let (_, stream) = Chunked::get(server.addr, "/api/v1/incidents/stream", &[]).unwrap();
 

@@ -42,6 +42,32 @@ fn a_second_server_on_the_same_file_is_refused_by_whatever_path() {
 }
 
 #[test]
+fn a_second_server_on_the_same_file_is_refused_whatever_became_of_its_name_and_of_the_lock_file() {
+    let folder = Folder::new(CONFIG);
+    folder.write("other.toml", &with_store("path = \"other.db\""));
+    let server = folder.serve();
+    let (store, other) = (folder.path("firebell.db"), folder.path("other.db"));
+    let refused = |config: &str, path: &str| {
+        let expected = format!(
+            "{path} is already served by another process, under another name or since its lock file was deleted; stop \
+             that one first, or give this one another `[store] path`"
+        );
+        assert_eq!(refusal(&folder, &["serve", "--config", config]), expected);
+    };
+    std::fs::hard_link(&store, &other).unwrap();
+    refused("other.toml", "./other.db");
+    std::fs::remove_file(&other).unwrap();
+    std::fs::rename(&store, &other).unwrap();
+    refused("other.toml", "./other.db");
+    std::fs::rename(&other, &store).unwrap();
+    std::fs::remove_file(folder.path("firebell.db.lock")).unwrap();
+    refused("config.toml", "./firebell.db");
+    assert_eq!(server.post(&alert("held")).status, 201);
+    server.terminate();
+    assert_eq!(audit(&store).with_key("held"), 1);
+}
+
+#[test]
 fn a_link_to_a_store_that_is_yet_to_be_made_meets_the_same_lock() {
     let folder = Folder::new(&with_store("path = \"link.db\""));
     std::fs::create_dir(folder.path("disk")).unwrap();
@@ -78,10 +104,23 @@ fn a_missing_store_is_not_replaced_by_an_empty_one_unless_that_is_wanted() {
          you meant"
     );
     assert!(!folder.path("firebell.db").exists());
-    folder.write("config.toml", CONFIG);
-    let server = folder.serve();
-    server.wait_for("made a new store: there was none");
-    server.terminate();
+    // What is left of a file, or of a database, is as little.
+    let emptied = "./firebell.db: is empty, as what is left of a lost file may be; put the store back, or set `[store] \
+                   create = true` to begin a new one";
+    std::fs::write(folder.path("firebell.db"), "").unwrap();
+    assert_eq!(refusal(&folder, &["serve"]), emptied);
+    assert_eq!(std::fs::read(folder.path("firebell.db")).unwrap(), b"");
+    rusqlite::Connection::open(folder.path("firebell.db")).unwrap().execute_batch("VACUUM").unwrap();
+    assert_eq!(refusal(&folder, &["serve"]), emptied);
+    for there_is_one in [true, false] {
+        if !there_is_one {
+            std::fs::remove_file(folder.path("firebell.db")).unwrap();
+        }
+        folder.write("config.toml", CONFIG);
+        let server = folder.serve();
+        server.wait_for("made a new store: there was none");
+        server.terminate();
+    }
     folder.write("config.toml", &with_store("create = false"));
     folder.serve().terminate();
 }

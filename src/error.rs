@@ -219,8 +219,13 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let lower = given.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(similarity, _)| *similarity >= 0.8)
+        .map(|candidate| (candidate.to_lowercase(), candidate))
+        // The first knows a beginning that is right, the second letters that were swapped.
+        .filter(|(known, _)| {
+            strsim::jaro_winkler(&lower, known) >= 0.8
+                || strsim::normalized_damerau_levenshtein(&lower, known) >= 0.65
+        })
+        .map(|(known, candidate)| (strsim::jaro_winkler(&lower, &known), candidate))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }
@@ -235,6 +240,7 @@ mod tests {
         assert_eq!(nearest("titel", known), Some("title"));
         assert_eq!(nearest("serviceId", known), Some("service_id"));
         assert_eq!(nearest("labels", known), None);
+        assert_eq!(nearest("costum", ["webhook", "custom", "ntfy"]), Some("custom"));
     }
 
     #[test]

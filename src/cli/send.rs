@@ -35,8 +35,8 @@ pub struct Send {
     #[arg(long, value_name = "URL")]
     source_url: Option<String>,
     /// More to know, as often as needed
-    #[arg(long, short, value_name = "KEY=VALUE")]
-    metadata: Vec<String>,
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Vec<(String, String)>,
     /// The integration to send as; without it the first one with source = "custom"
     #[arg(long, short)]
     integration: Option<String>,
@@ -90,15 +90,20 @@ fn body(send: &Send, config: Option<&Config>) -> Result<Value, Failure> {
         }
     }
     let mut metadata = Map::new();
-    for pair in &send.metadata {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| format!("--metadata {pair:?} is not KEY=VALUE"))?;
-        metadata.insert(key.into(), value.into());
+    for (key, value) in &send.metadata {
+        if metadata.insert(key.clone(), value.as_str().into()).is_some() {
+            return Err(Failure(format!("--metadata {key} is given twice; an incident has one value of it")));
+        }
     }
     if !metadata.is_empty() {
         body["metadata"] = metadata.into();
     }
     Ok(body)
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("is not KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The routing key to send with, and the secret to sign with if there is one.
@@ -133,10 +138,11 @@ fn credentials(send: &Send, config: Option<&Config>) -> Result<(String, Option<S
 pub fn report(data: &Value) {
     let shown = |name: &str| data[name].as_str().unwrap_or("-").to_owned();
     let would = if data["dry_run"] == true { "would be " } else { "" };
+    // A dry run gives none.
+    let number = data["incident_number"].as_str().map_or_else(String::new, |number| format!("{number} "));
     text::say(&format!(
-        "{would}{}: {} {} {} on {}, {} occurrence(s)",
+        "{would}{}: {number}{} {} on {}, {} occurrence(s)",
         shown("outcome"),
-        shown("incident_number"),
         shown("severity"),
         shown("status"),
         shown("service_id"),

@@ -55,16 +55,22 @@ impl<'a> Query<'a> {
         self.all(name).filter_map(read).collect()
     }
 
-    /// Whether a parameter says `1` or `true`; anything but that and its opposite joins `errors`.
+    /// Whether a parameter says `1` or `true`; anything but that and its opposite, or both of them, joins `errors`.
     pub fn flag(&self, name: &str, errors: &mut Vec<FieldError>) -> bool {
-        match self.last(name).as_deref() {
-            None | Some("0" | "false") => false,
-            Some("1" | "true") => true,
-            Some(_) => {
-                errors.push(FieldError::new(name, "not_in_list", "must be 1 or 0"));
-                false
+        let values = self.all(name).map(|value| match value {
+            "0" | "false" => Some(false),
+            "1" | "true" => Some(true),
+            _ => None,
+        });
+        let mut said = None;
+        for value in values {
+            if value.is_none() || said.is_some_and(|said| Some(said) != value) {
+                errors.push(FieldError::new(name, "not_in_list", "must be 1 (or true) or 0 (or false)"));
+                return false;
             }
+            said = value;
         }
+        said == Some(true)
     }
 
     /// A number, or `default`; what is none, or is outside `range`, joins `errors`.

@@ -108,11 +108,16 @@ fn check_url(fields: &mut Fields<'_>, text: &str) -> bool {
     right
 }
 
-/// Absolute, http or https, and nothing in it that a browser would drop silently.
+/// Absolute, http or https, and nothing in it that a browser would drop silently. With both slashes: without them it is
+/// absolute to some, and to a browser that is on a page of the same scheme it is relative.
 #[must_use]
 pub fn is_web_url(text: &str) -> bool {
     let parsed = Url::parse(text).ok();
-    let web = parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let web = parsed.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://"))
+    });
     web && !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
@@ -253,9 +258,16 @@ mod tests {
         for url in ["http://a", "https://user@grafana.example.com:3000/d/x?y=1&z=ü#f", "HTTPS://A.B"] {
             assert_eq!(codes(&with("source_url", &format!("\"{url}\""))), "ok", "{url}");
         }
-        for url in
-            ["/d/x", "grafana.example.com", "ftp://a/b", "javascript:alert(1)", "http://", "http://a b/"]
-        {
+        for url in [
+            "/d/x",
+            "grafana.example.com",
+            "ftp://a/b",
+            "javascript:alert(1)",
+            "http://",
+            "http://a b/",
+            "https:a",
+            "https:\\\\\\\\a",
+        ] {
             assert_eq!(codes(&with("source_url", &format!("\"{url}\""))), "source_url:invalid", "{url}");
         }
     }
@@ -274,6 +286,13 @@ mod tests {
     fn unknown_members_are_warned_of_with_the_nearest_name() {
         let (_, warnings) = read(r#"{"title":"t","service_id":"s","sevrity":"SEV1"}"#).unwrap();
         assert_eq!(warnings[0].message, "is not a known field and was ignored; did you mean severity?");
+        let error = read(r#"{"titel":"t","service":"s"}"#).unwrap_err();
+        let crate::error::Details::Fields(fields) = error.details else { panic!("{error:?}") };
+        let said: Vec<_> = fields.iter().map(|field| field.message.as_str()).collect();
+        assert_eq!(
+            said,
+            ["is required; was it meant by `titel`?", "is required; was it meant by `service`?"]
+        );
         let many: Vec<_> = (0..500).map(|n| format!("\"x{n}\":{n}")).collect();
         let body = format!("{{\"title\":\"t\",\"service_id\":\"s\",{}}}", many.join(","));
         let (_, warnings) = read(&body).unwrap();

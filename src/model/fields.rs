@@ -192,6 +192,7 @@ impl<'a> Fields<'a> {
     /// Everything that is wrong, if anything is.
     pub fn finish(mut self) -> Result<Vec<Warning>, Error> {
         if !self.errors.is_empty() {
+            self.name_what_was_meant();
             return Err(Error::fields(self.errors));
         }
         for (name, _) in self.members.iter().take(MAX_WARNINGS) {
@@ -203,6 +204,17 @@ impl<'a> Fields<'a> {
             self.warnings.push(Warning::new("body", "more_warnings", message));
         }
         Ok(self.warnings)
+    }
+
+    /// Says of each field that is missing what it may have been written as.
+    fn name_what_was_meant(&mut self) {
+        for error in self.errors.iter_mut().filter(|error| error.code == "required") {
+            let written =
+                |(name, _): &&Member<'_>| nearest(name, self.known.iter().copied()) == Some(&error.field);
+            if let Some((name, _)) = self.members.iter().find(written) {
+                error.message.push_str(&format!("; was it meant by `{}`?", shown(name)));
+            }
+        }
     }
 
     fn take(&mut self, name: &'static str) -> Option<Json<'a>> {

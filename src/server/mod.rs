@@ -63,6 +63,7 @@ pub async fn serve(listener: TcpListener, handler: Arc<Handler>, stop: impl Futu
     let (phase, watched) = watch::channel(Phase::Serving);
     let server = Arc::new(Server { handler, limits, ids: RequestIds::new(), log: RequestLog::default() });
     let mut stop = pin!(stop);
+    let mut is_stuck = false;
     loop {
         // The permit comes first: a connection that cannot be served waits in the kernel, and costs nothing here.
         let accepted = async {
@@ -73,6 +74,7 @@ pub async fn serve(listener: TcpListener, handler: Arc<Handler>, stop: impl Futu
             () = &mut stop => break,
             (accepted, permit) = accepted => match accepted {
                 Ok((stream, _)) => {
+                    is_stuck = false;
                     let connection = Arc::clone(&server).serve_connection(stream, watched.clone());
                     tokio::spawn(async move {
                         connection.await;
@@ -81,7 +83,9 @@ pub async fn serve(listener: TcpListener, handler: Arc<Handler>, stop: impl Futu
                 }
                 // Out of file descriptors, most likely: serving those that are connected frees some.
                 Err(error) => {
-                    tracing::error!(%error, "cannot accept a connection; trying again in 100 ms");
+                    if !std::mem::replace(&mut is_stuck, true) {
+                        tracing::error!(%error, "cannot accept connections; trying every 100 ms until it works");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },

@@ -142,8 +142,13 @@ impl Store {
         schema::make_missing(&options.path, options.create)?;
         let lock = Lock::take(&options.path)?;
         let connection = schema::open_for_writing(&options.path, options.create)?;
-        let unreadable = |error| OpenError(format!("cannot read {}: {error}", options.path.display()));
-        let link_key = schema::link_key(&connection).map_err(unreadable)?;
+        let unusable = |error| {
+            OpenError(format!(
+                "cannot read and write {}: {error}; check its permissions and the disk",
+                options.path.display()
+            ))
+        };
+        let link_key = schema::link_key(&connection).map_err(unusable)?;
         let place = FilePlace::of(&options.path)?;
         let checkpoints = Checkpoints::start(&options.path)?;
         let manager = SqliteConnectionManager::file(&options.path)
@@ -158,7 +163,7 @@ impl Store {
                 OpenError(format!("cannot open {} for reading: {error}", options.path.display()))
             })?;
         let metrics = WriterMetrics::default();
-        let feed = Arc::new(Feed::of(&connection).map_err(unreadable)?);
+        let feed = Arc::new(Feed::of(&connection).map_err(unusable)?);
         let (writer, answers) = Writer::start(
             connection,
             place,

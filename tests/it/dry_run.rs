@@ -91,6 +91,8 @@ fn the_parameter_is_1_or_0_and_nothing_else() {
         let response = server.post_to(&format!("{WEBHOOK}?dry_run={value}"), alert(json!({})));
         assert_eq!(field_codes(&response), "dry_run:not_in_list", "{value}");
     }
+    let both = server.post_to(&format!("{WEBHOOK}?dry_run=1&dry_run=0"), alert(json!({})));
+    assert_eq!(field_codes(&both), "dry_run:not_in_list");
     assert_eq!(server.list(""), [2, 1]);
 }
 

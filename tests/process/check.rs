@@ -70,7 +70,7 @@ config.toml:21:9: `log.level` must be one of: error, warn, info, debug, trace
 config.toml:30:8: `services.name` must not be empty
 config.toml:31:12: service id or alias `shop` is already taken on line 26
 config.toml:34:8: `integrations.name` must be 1 to 64 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`
-config.toml:35:10: `integrations.source` must be one of: custom, mapping, pagerduty, ntfy, gotify, alertmanager, aws-sns, datadog, gatus, generic, github-actions, grafana, healthchecks, netdata, proxmox, sentry, uptime-kuma, zabbix
+config.toml:35:10: `integrations.source` must be one of: custom, mapping, pagerduty, ntfy, gotify, alertmanager, aws-sns, datadog, gatus, generic, github-actions, grafana, healthchecks, netdata, proxmox, sentry, uptime-kuma, zabbix; did you mean `custom`?
 config.toml:36:17: a routing key of integration `(without a name)` must be 16 to 128 of the characters A-Z, a-z, 0-9, `_` and `-`; `openssl rand -hex 16` makes one
 config.toml:41:42: a routing key of integration `local` needs the environment variable NO_SUCH_VARIABLE, which is not set
 config.toml:41:72: a routing key of integration `local` cannot be read from ./no-such-file: No such file or directory (os error 2)

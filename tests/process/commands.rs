@@ -192,8 +192,11 @@ fn sending_says_what_was_wrong_or_odd_and_a_dry_run_does_nothing() {
     assert!(lines[1].starts_with("  title ") && lines[2].starts_with("  severity "), "{refused}");
     assert!(lines[3].starts_with("  service_id ") && lines[3].contains("SER-0000"), "{refused}");
     let dry = setup.say(&["send", "t", "--dry-run"]);
-    assert_eq!(dry, "would be created: - SEV2 new on SER-00001, 1 occurrence(s)\n");
-    assert_eq!(setup.fail(&["send", "t", "-m", "novalue"]), "--metadata \"novalue\" is not KEY=VALUE\n");
+    assert_eq!(dry, "would be created: SEV2 new on SER-00001, 1 occurrence(s)\n");
+    assert_eq!(
+        setup.fail(&["send", "t", "-m", "a=1", "-m", "a=2"]),
+        "--metadata a is given twice; an incident has one value of it\n"
+    );
     assert_eq!(
         setup.fail(&["send", "t", "-i", "nobody"]),
         "the configuration has no integration \"nobody\"\n"

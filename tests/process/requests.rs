@@ -48,7 +48,6 @@ fn absurd_urls() {
         "/%ff",
         "/%",
         "/%zz",
-        "/webhooks/%ff%fe",
         "/api/v1/incidents/",
         "/api//v1/incidents",
         "/WEBHOOKS/x",
@@ -61,8 +60,15 @@ fn absurd_urls() {
     for path in [key("/"), key("/x"), format!("/./webhooks/{KEY}"), format!("/webhooks//{KEY}")] {
         assert_eq!(http::send(server.addr, "POST", &path, &[], b"{}").code(), "not_found");
     }
-    for path in [key("%00"), key("."), key("%20"), key(";a=b"), "/webhooks/%00".into(), "/webhooks/..".into()]
-    {
+    for path in [
+        key("%00"),
+        key("."),
+        key("%20"),
+        key(";a=b"),
+        "/webhooks/%00".into(),
+        "/webhooks/..".into(),
+        "/webhooks/%ff%fe".into(),
+    ] {
         let answer = http::send(server.addr, "POST", &path, &[], COMPLETE.as_bytes());
         assert_eq!(answer.code(), "unknown_routing_key", "{answer:?}");
     }

@@ -42,7 +42,7 @@ fn a_server_that_is_not_there_or_is_another() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for command in ["healthcheck", "incidents", "send"] {
         let stderr = setup.fail(&[command, "--url", &format!("http://{closed}")]);
-        assert!(stderr.starts_with(&format!("cannot reach http://{closed}: ")), "{stderr}");
+        assert!(stderr.starts_with(&format!("cannot reach http://{closed}: Connection refused")), "{stderr}");
         assert!(stderr.ends_with("is `firebell serve` running there? (--url, FIREBELL_URL)\n"), "{stderr}");
     }
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -66,8 +66,10 @@ fn a_server_that_is_not_there_or_is_another() {
             setup.server.url()
         ))
     );
-    let stderr = setup.fail(&["healthcheck", "--url", "not a url"]);
-    assert!(stderr.contains("not a url"), "{stderr}");
+    let mut command = setup.folder.firebell(&["healthcheck"]);
+    let (code, _, stderr) = told(&command.env("FIREBELL_URL", "not a url").output().unwrap());
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("\"not a url\" is no URL of a server"), "{stderr}");
 }
 
 #[test]
@@ -88,6 +90,10 @@ fn usage_errors_are_exit_code_2_and_help_is_not_one() {
         &["export", "--resolved-before", "2 hours ago or so"],
         &["incidents", "show"],
         &["send", "--severity"],
+        &["send", "t", "--metadata", "novalue"],
+        &["send", "t", "--url", "not a url"],
+        &["healthcheck", "--url", "ftp://x"],
+        &["incidents", "status", "INC-2026-001"],
     ] {
         let (code, stdout, stderr) = told(&folder.run(arguments));
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}");

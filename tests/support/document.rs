@@ -102,9 +102,8 @@ pub fn template(path: &str) -> Option<String> {
     let fits = |template: &str| {
         let mut given = path.split('/');
         let fits = template.split('/').all(|wanted| match given.next() {
-            // What is no text stands for nothing.
             Some(segment) if wanted.starts_with('{') => {
-                percent_decode_str(segment).decode_utf8().is_ok_and(|text| !text.is_empty())
+                !percent_decode_str(segment).decode_utf8_lossy().is_empty()
             }
             segment => segment == Some(wanted),
         });

@@ -56,6 +56,14 @@ struct Changes {
     severity: Option<String>,
 }
 
+/// The status to move to, which the server knows; a number in its place means that it was left out.
+pub fn status(text: &str) -> Result<String, &'static str> {
+    match number(text) {
+        Ok(_) => Err("is an incident's number; behind the numbers comes the status"),
+        Err(_) => Ok(text.to_owned()),
+    }
+}
+
 /// An incident's number; what is none is a slip of the pen, and needs no server to say so.
 pub fn number(text: &str) -> Result<Number, String> {
     if let Some(number) = Number::parse(text) {

@@ -65,6 +65,7 @@ enum Action {
         #[arg(required = true, value_name = "NUMBER", value_parser = act::number)]
         numbers: Vec<Number>,
         /// investigating, fixing, monitoring, resolved or closed
+        #[arg(value_parser = act::status)]
         status: String,
         /// What there is to say about it
         #[arg(long, allow_hyphen_values = true)]

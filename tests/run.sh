@@ -9,7 +9,7 @@ exec </dev/null
 
 # What the tests run, beside Rust: the command, and the Debian package that it is in.
 TOOLS=(curl:curl jq:jq openssl:openssl python3:python3 prometheus:prometheus prometheus-alertmanager:prometheus-alertmanager
-    aiosmtpd:python3-aiosmtpd chromium:chromium node:nodejs npm:npm)
+    aiosmtpd:python3-aiosmtpd systemd-analyze:systemd chromium:chromium node:nodejs npm:npm)
 NODE=20
 
 export CARGO_TERM_COLOR=never

@@ -30,6 +30,7 @@ mod mail;
 mod moved;
 mod outbox;
 mod outgoing;
+mod packaging;
 mod programs;
 mod readme;
 #[path = "../support/receiver.rs"]

@@ -22,19 +22,34 @@ struct Acknowledged {
     status: u16,
 }
 
+/// A POST that nobody answered: it may have been stored or not, so its client sends it to the next server again.
+struct Unanswered {
+    idempotency_key: String,
+    dedup_key: String,
+}
+
+/// What a client has sent, each POST once, however often it had to be sent.
+struct Sent {
+    dedup_keys: Vec<String>,
+    unanswered: Option<Unanswered>,
+}
+
 #[test]
 fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     let folder = Folder::new(CONFIG);
     let mut acknowledged = Vec::new();
     let mut sent = HashMap::new();
+    let mut unanswered: Vec<_> = (0..CLIENTS).map(|_| None).collect();
     for round in 0..KILLS {
         let server = folder.serve();
         // Recovered from the last kill, and before anything else is written to it.
         check(&folder, &acknowledged, &sent);
         let (tell, told) = channel();
         std::thread::scope(|scope| {
-            let clients: Vec<_> =
-                (0..CLIENTS).map(|client| start(scope, server.addr, round, client, tell.clone())).collect();
+            let clients = unanswered.drain(..).enumerate().map(|(client, unanswered)| {
+                start(scope, server.addr, (round, client), unanswered, tell.clone())
+            });
+            let clients: Vec<_> = clients.collect();
             drop(tell);
             // Not always the same, so that the kill comes at different moments of a batch.
             let enough = 150 + 17 * round;
@@ -42,7 +57,9 @@ fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
             server.kill();
             acknowledged.extend(told);
             for client in clients {
-                for dedup_key in client.join().unwrap() {
+                let client = client.join().unwrap();
+                unanswered.push(client.unanswered);
+                for dedup_key in client.dedup_keys {
                     *sent.entry(dedup_key).or_insert(0) += 1;
                 }
             }
@@ -58,33 +75,40 @@ fn twenty_kills_under_load_lose_nothing_that_was_acknowledged() {
     check(&folder, &acknowledged, &sent);
 }
 
-/// Posts until the server is gone. What was sent, acknowledged or not.
+/// Posts until the server is gone, first of all what the last one left unanswered.
 fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     addr: SocketAddr,
-    round: usize,
-    client: usize,
+    (round, client): (usize, usize),
+    mut unanswered: Option<Unanswered>,
     tell: Sender<Acknowledged>,
-) -> ScopedJoinHandle<'scope, Vec<String>> {
+) -> ScopedJoinHandle<'scope, Sent> {
     scope.spawn(move || {
-        let mut sent = Vec::new();
-        let Ok(mut connection) = Connection::open(addr) else { return sent };
+        let mut dedup_keys = Vec::new();
+        let Ok(mut connection) = Connection::open(addr) else { return Sent { dedup_keys, unanswered } };
         for post in 0.. {
-            let dedup_key = match post % 8 {
-                7 => format!("shared-{}", (client + post) % SHARED),
-                _ => format!("{round}-{client}-{post}"),
-            };
-            sent.push(dedup_key.clone());
+            let one = unanswered.take().unwrap_or_else(|| {
+                let idempotency_key = format!("{round}-{client}-{post}");
+                let dedup_key = match post % 8 {
+                    7 => format!("shared-{}", (client + post) % SHARED),
+                    _ => idempotency_key.clone(),
+                };
+                dedup_keys.push(dedup_key.clone());
+                Unanswered { idempotency_key, dedup_key }
+            });
             let path = format!("/webhooks/{KEY}");
-            let Ok(answer) = connection.try_send("POST", &path, &[], alert(&dedup_key).as_bytes()) else {
+            let headers = [("Idempotency-Key", one.idempotency_key.as_str())];
+            let body = alert(&one.dedup_key);
+            let Ok(answer) = connection.try_send("POST", &path, &headers, body.as_bytes()) else {
+                unanswered = Some(one);
                 break;
             };
             let data = answer.data();
-            assert_eq!(data["dedup_key"], dedup_key);
+            assert_eq!(data["dedup_key"], one.dedup_key);
             let number = data["incident_number"].as_str().unwrap().to_owned();
-            tell.send(Acknowledged { dedup_key, number, status: answer.status }).unwrap();
+            tell.send(Acknowledged { dedup_key: one.dedup_key, number, status: answer.status }).unwrap();
         }
-        sent
+        Sent { dedup_keys, unanswered }
     })
 }
 

@@ -1,4 +1,4 @@
-//! A store that is moved, replaced or deleted under the running server.
+//! A store that is moved, replaced, deleted or written by somebody else under the running server.
 
 use std::fs;
 
@@ -42,4 +42,28 @@ fn what_was_acknowledged_outlives_the_log_that_it_was_in() {
     server.terminate();
     let found = audit(&folder.path("firebell.db"));
     assert_eq!((found.with_key("before"), found.with_key("meanwhile"), found.with_key("after")), (1, 0, 1));
+}
+
+#[test]
+fn a_file_that_somebody_else_writes_is_a_bug_for_one_request_and_the_cause_is_for_the_log() {
+    let folder = Folder::new(CONFIG);
+    let server = folder.serve();
+    assert_eq!(server.post(&alert("first")).status, 201);
+    let store = rusqlite::Connection::open(folder.path("firebell.db")).unwrap();
+    // Whoever comes next is given the number of this one.
+    let foreign = "CREATE TEMP TABLE foreign_one AS SELECT * FROM incident;
+                   UPDATE foreign_one SET id = id + 1, holds_key = 0;
+                   INSERT INTO incident SELECT * FROM foreign_one;";
+    store.execute_batch(foreign).unwrap();
+    let failed = server.post(&alert("second"));
+    assert_eq!((failed.status, failed.code().as_str()), (500, "internal"));
+    assert!(!failed.text.contains("UNIQUE"), "{}", failed.text);
+    let line = server.wait_for("UNIQUE constraint failed: incident.id");
+    assert!(line.contains(failed.header("x-request-id").unwrap()), "{line}");
+    assert_eq!(server.post(&alert("first")).data()["outcome"], "repeated");
+    store.execute("DELETE FROM incident WHERE id = (SELECT max(id) FROM incident)", []).unwrap();
+    assert_eq!(server.post(&alert("second")).status, 201);
+    server.terminate();
+    drop(store);
+    assert_eq!(audit(&folder.path("firebell.db")).with_key("second"), 1);
 }

@@ -134,22 +134,23 @@ pub struct Due {
 
 impl Routing {
     /// What is owed for something that has just happened to an incident. Of several routes that lead to one channel the
-    /// first counts.
+    /// first counts that tells of it, and the first that reminds.
     #[must_use]
     pub fn due(&self, subject: &Subject<'_>, reason: Reason, now_ms: i64, windows: &mut Windows) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
+        // What becomes worse may only now be something to remind of.
+        let begins = matches!(reason, Reason::Created | Reason::Reopened | Reason::Raised);
         for (position, route) in self.asked(subject) {
             for &channel in &route.channels {
-                if due.iter().any(|one| one.channel == channel) {
-                    continue;
-                }
-                if route.on.contains(&reason) {
+                let is_due = |due: &[Due], reason| {
+                    due.iter().any(|one| (one.channel, one.reason) == (channel, reason))
+                };
+                if route.on.contains(&reason) && !is_due(&due, reason) {
                     let window = windows.entry((position, channel)).or_insert(Window::OVER);
                     let (due_ms, held) = route.when(subject.severity, reason, now_ms, window);
                     due.push(Due { channel, reason, due_ms, held });
                 }
-                // What becomes worse may only now be something to remind of.
-                if matches!(reason, Reason::Created | Reason::Reopened | Reason::Raised) {
+                if begins && !is_due(&due, Reason::Unacknowledged) {
                     due.extend(route.first_reminder(channel, subject.severity, now_ms));
                 }
             }
@@ -195,8 +196,8 @@ impl Routing {
     /// The next reminder for a channel that has just reminded of an incident; `None`: nobody wants one any more.
     #[must_use]
     pub fn next_reminder(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<Due> {
-        let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
-        route?.1.next_reminder(channel, subject.severity, now_ms)
+        let mut routes = self.asked(subject).filter(|(_, route)| route.channels.contains(&channel));
+        routes.find_map(|(_, route)| route.next_reminder(channel, subject.severity, now_ms))
     }
 
     /// When the quiet time ends that a channel is to have from an incident now; `None`: it is not quiet.
@@ -328,6 +329,31 @@ mod tests {
         assert_eq!(told(&routing, Severity::Sev0), [0, 1]);
         let due = routing.due(&subject(Severity::Sev1, "{}"), Reason::Raised, 5, &mut Windows::new());
         assert_eq!(due, [], "nobody asked for that");
+    }
+
+    #[test]
+    fn of_several_routes_to_a_channel_the_first_counts_that_tells_and_the_first_that_reminds() {
+        let (goes_on, matcher) = (true, Matcher::default);
+        let reminding = |after| Route {
+            on: vec![],
+            unacknowledged_after_ms: Some(after),
+            goes_on,
+            ..route(&[0], matcher())
+        };
+        let telling = Route { digest_ms: 9, goes_on, ..route(&[0], matcher()) };
+        let orders = [
+            [reminding(50), telling.clone(), reminding(70)],
+            [telling.clone(), reminding(50), reminding(70)],
+        ];
+        for routes in orders {
+            let routing = Routing { channels: vec!["a".into()], routes: routes.to_vec() };
+            let subject = subject(Severity::Sev1, "{}");
+            let due = routing.due(&subject, Reason::Created, 10, &mut Windows::new());
+            let mut due: Vec<_> = due.iter().map(|due| (due.reason.to_stored(), due.due_ms)).collect();
+            due.sort_unstable();
+            assert_eq!(due, [(0, 10), (4, 60)]);
+            assert_eq!(routing.next_reminder(&subject, 0, 60).map(|due| due.due_ms), Some(100));
+        }
     }
 
     #[test]

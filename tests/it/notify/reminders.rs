@@ -173,3 +173,28 @@ fn reminders_of_many_come_together() {
     assert_eq!(told(&receiver), pair("incidents.summary", "2 incidents not acknowledged: 2 SEV2"));
     nothing_comes(&server, &receiver);
 }
+
+#[test]
+fn one_route_may_remind_of_what_another_tells() {
+    for reminding_first in [true, false] {
+        let receiver = Receiver::new();
+        let reminds =
+            "[[routes]]\nchannels = ['hook']\non = []\nunacknowledged_after = '15m'\ncontinue = true\n";
+        let tells = "[[routes]]\nchannels = ['hook']\ndigest = '0s'\ncontinue = true\n";
+        let routes = if reminding_first { [reminds, tells] } else { [tells, reminds] };
+        let server = Server::with(&format!("{}{}", channel("hook", &receiver), routes.concat()));
+        server.alert(json!({ "title": "It", "dedup_key": "k" }));
+        assert_eq!(told(&receiver).1, "[SEV2] It");
+        server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV1" }));
+        assert_eq!(told(&receiver).1, "[SEV1, raised] It");
+        for reminder in 1..=2 {
+            server.advance(16 * MINUTE);
+            assert_eq!(told(&receiver).1, "[SEV1, not acknowledged] It");
+            wait_for(
+                &server,
+                &format!("(SELECT count(*) FROM outbox WHERE standing = 1 AND reason = 4) = {reminder}"),
+            );
+        }
+        nothing_comes(&server, &receiver);
+    }
+}

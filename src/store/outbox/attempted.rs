@@ -1,5 +1,6 @@
 //! Writing down what came of a message.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::params;
@@ -8,7 +9,7 @@ use super::super::job::Done;
 use super::super::read;
 use super::super::tx::{Failure, Tx};
 use super::owe::insert_tx;
-use super::{is_moot, position_of, services_of, subject_of, told};
+use super::{REMINDER, is_moot, position_of, services_of, subject_of, told};
 use crate::model::{Answer, Number, Reason, Standing};
 
 /// A message was tried.
@@ -65,13 +66,17 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         Answer::Later { .. } | Answer::Unwritten(..) => strike_off_moot_tx(tx, position, *message)?,
         Answer::Never(_) => {}
     }
-    for incident in reminded {
-        let Some(incident) = read::incident(tx.connection, Number::from_row_id(incident))? else { continue };
-        let services = services_of(&incident);
+    for incident in reminded.into_iter().collect::<BTreeSet<_>>() {
+        // What became worse meanwhile has a new one.
+        if is_reminded_tx(tx, incident, row)? {
+            continue;
+        }
+        let Some(found) = read::incident(tx.connection, Number::from_row_id(incident))? else { continue };
+        let services = services_of(&found);
         let routing = Arc::clone(&tx.memory.outbox.routing);
-        let next = routing.next_reminder(&subject_of(&incident, &services), position, tx.now_ms);
+        let next = routing.next_reminder(&subject_of(&found, &services), position, tx.now_ms);
         if let Some(due) = next {
-            insert_tx(tx, incident.number.to_row_id(), &due, None, false)?;
+            insert_tx(tx, incident, &due, None, false)?;
         }
     }
     Ok(Done::Written)
@@ -90,7 +95,16 @@ fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize, message: i64) -> rusqlit
     Ok(())
 }
 
-/// The incidents that a message reminds of.
+/// Whether a channel, by its row, is yet to remind of an incident.
+fn is_reminded_tx(tx: &Tx<'_>, incident: i64, channel: i64) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_by_incident
+                        WHERE incident = ?1 AND channel = ?2 AND standing = 0 AND reason = {REMINDER})"
+    );
+    tx.connection.prepare_cached(&sql)?.query_row([incident, channel], |row| row.get(0))
+}
+
+/// The incidents that a message reminds of, as often as it does.
 fn reminded_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<i64>> {
     let sql = "SELECT incident FROM outbox INDEXED BY outbox_owed
                WHERE channel = ?1 AND message = ?2 AND standing = 0 AND reason = ?3 AND incident IS NOT NULL";

@@ -198,3 +198,22 @@ fn one_route_may_remind_of_what_another_tells() {
         nothing_comes(&server, &receiver);
     }
 }
+
+#[test]
+fn a_reminder_under_way_has_one_successor_whatever_happens_meanwhile() {
+    static RAISED: Barrier = Barrier::new(2);
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    server.alert(json!({ "title": "It", "dedup_key": "k" }));
+    receiver.next();
+    wait_for(&server, "reason = 0 AND standing = 1");
+    receiver.then([Behaviour::After(&RAISED)]);
+    server.advance(15 * MINUTE);
+    assert_eq!(told(&receiver).0, "incident.unacknowledged");
+    server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV1" }));
+    RAISED.wait();
+    assert_eq!(told(&receiver).0, "incident.raised");
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 3");
+    let sql = "SELECT count(*) FROM outbox WHERE standing = 0 AND reason = 4";
+    assert_eq!(server.file().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}

@@ -252,8 +252,9 @@ pub enum Answer {
         /// The channel's other messages are not told before that time: the receiver wants to be left alone.
         others_at_ms: i64,
     },
-    /// It could not be written, so that nothing was sent; it is tried again at that time.
-    Unwritten(String, i64),
+    /// Nobody has seen it, since it could not be written, or the receiver takes no such message, though maybe one of a
+    /// part of it. At that time what it named is tried again, each incident by itself.
+    Unseen(String, i64),
     /// It never will.
     Never(String),
 }

@@ -149,7 +149,7 @@ impl Notifier {
         let answer = self.attempt(&setup, channel, &message).await;
         let told = match answer {
             Answer::Taken(_) => Told::Taken,
-            Answer::Later { .. } | Answer::Unwritten(..) => Told::Failed,
+            Answer::Later { .. } | Answer::Unseen(..) => Told::Failed,
             Answer::Never(_) => Told::GivenUp,
         };
         self.metrics.attempted(&channel.name, told);
@@ -172,6 +172,10 @@ impl Notifier {
         let (answer, asked_s, is_written) = match setup.tell(channel, message, &self.clock).await {
             Ok(verdict) => match verdict.kind {
                 VerdictKind::Taken => return Answer::Taken(verdict.text),
+                // One incident that it does not take must not cost the others of a summary.
+                VerdictKind::Never if message.incidents > 1 && !message.parts.is_empty() => {
+                    return Answer::Unseen(verdict.text, self.clock.now_ms());
+                }
                 VerdictKind::Never => return Answer::Never(verdict.text),
                 VerdictKind::Later(asked_s) => (verdict.text, asked_s, true),
             },
@@ -196,7 +200,7 @@ impl Notifier {
             let others_at_ms = now_ms + asked_ms.min(LONGEST_REST_MS);
             Answer::Later { answer, at_ms, others_at_ms }
         } else {
-            Answer::Unwritten(answer, at_ms)
+            Answer::Unseen(answer, at_ms)
         }
     }
 
@@ -205,10 +209,10 @@ impl Notifier {
         match answer {
             Answer::Taken(answer) => tracing::info!(channel, id, attempts, answer, "notification delivered"),
             // Once for a message: the outbox has the rest.
-            Answer::Later { answer, .. } | Answer::Unwritten(answer, _) if attempts == 1 => {
+            Answer::Later { answer, .. } | Answer::Unseen(answer, _) if attempts == 1 => {
                 tracing::warn!(channel, id, answer, "notification not delivered; it will be retried");
             }
-            Answer::Later { answer, .. } | Answer::Unwritten(answer, _) => {
+            Answer::Later { answer, .. } | Answer::Unseen(answer, _) => {
                 tracing::debug!(channel, id, attempts, answer, "notification not delivered")
             }
             Answer::Never(answer) => tracing::warn!(channel, id, attempts, answer, "notification given up"),

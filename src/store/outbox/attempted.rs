@@ -30,7 +30,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let row = tx.memory.outbox.channels[position].row;
     let (standing, text, try_at) = match answer {
         Answer::Taken(text) => (Standing::Told, text, None),
-        Answer::Later { answer: text, at_ms, .. } | Answer::Unwritten(text, at_ms) => {
+        Answer::Later { answer: text, at_ms, .. } | Answer::Unseen(text, at_ms) => {
             (Standing::Owed, text, Some(*at_ms))
         }
         Answer::Never(text) => (Standing::GivenUp, text, None),
@@ -39,19 +39,21 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
     let is_taken = matches!(answer, Answer::Taken(_));
     let told = if is_taken { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
+    let is_unseen = matches!(answer, Answer::Unseen(..));
+    if is_unseen {
+        release_unnamed_tx(tx, position, *message)?;
+    }
     let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
                    try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
                WHERE channel = ?1 AND message = ?2 AND standing = 0";
-    // Nobody has seen it: it may go out with others, or by itself.
-    let is_unwritten = matches!(answer, Answer::Unwritten(..));
-    let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unwritten];
+    let values = params![row, message, standing.to_stored(), tx.now_ms, text, try_at, is_unseen];
     let changed = tx.connection.prepare_cached(sql)?.execute(values)? as i64;
     let channel = &mut tx.memory.outbox.channels[position];
     let under_way = std::mem::take(&mut channel.under_way);
     match answer {
         Answer::Taken(_) => channel.health.took_ms = tx.now_ms,
         Answer::Later { others_at_ms, .. } => channel.health.rests_until_ms = *others_at_ms,
-        Answer::Unwritten(..) | Answer::Never(_) => {}
+        Answer::Unseen(..) | Answer::Never(_) => {}
     }
     match try_at {
         Some(at_ms) => channel.next_look_ms = channel.next_look_ms.min(at_ms),
@@ -63,7 +65,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     }
     match answer {
         Answer::Taken(_) => told::note_tx(tx, position, &under_way, told)?,
-        Answer::Later { .. } | Answer::Unwritten(..) => strike_off_moot_tx(tx, position, *message)?,
+        Answer::Later { .. } | Answer::Unseen(..) => strike_off_moot_tx(tx, position, *message)?,
         Answer::Never(_) => {}
     }
     for incident in reminded.into_iter().collect::<BTreeSet<_>>() {
@@ -80,6 +82,24 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
         }
     }
     Ok(Done::Written)
+}
+
+/// Lets go out with others what a message only counted: it is not that what the message failed for.
+fn release_unnamed_tx(tx: &Tx<'_>, position: usize, message: i64) -> rusqlite::Result<()> {
+    let channel = &tx.memory.outbox.channels[position];
+    let named = &channel.under_way.named;
+    // At least one must be left that counts the attempt.
+    if channel.under_way.message != message || named.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = named.iter().map(|one| one.incident.to_string()).collect();
+    let sql = format!(
+        "UPDATE outbox INDEXED BY outbox_owed SET message = NULL, attempts = 0, tried_at = NULL, answer = NULL
+         WHERE channel = ?1 AND message = ?2 AND standing = 0 AND (incident IS NULL OR incident NOT IN ({}))",
+        named.join(",")
+    );
+    tx.connection.execute(&sql, [channel.row, message])?;
+    Ok(())
 }
 
 /// Takes out of a message that failed what it reminds of and nobody needs any more.

@@ -289,3 +289,27 @@ fn what_is_owed_outlives_a_restart() {
     assert_eq!(again.header("webhook-id"), Some(id.as_str()));
     assert_eq!(again.json()["data"]["title"], "[SEV2] It");
 }
+
+#[test]
+fn one_that_is_refused_for_good_takes_no_other_with_it() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    server.alert(json!({ "title": "First", "dedup_key": "first", "severity": "SEV0" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 1");
+    server.alert(json!({ "title": "Poison", "severity": "SEV1" }));
+    for index in 0..25 {
+        server.alert(json!({ "title": format!("Node {index}"), "severity": "SEV3" }));
+    }
+    server.alert(json!({ "title": "First", "dedup_key": "first", "status": "resolved" }));
+    receiver.then([Behaviour::Answer(422, "", "too long"), Behaviour::Answer(422, "", "too long")]);
+    server.advance(5 * MINUTE);
+    assert_eq!(receiver.next().json()["data"]["count"], 26);
+    assert_eq!(told(&receiver).1, "[SEV1] Poison");
+    for index in 0..19 {
+        assert_eq!(told(&receiver).1, format!("[SEV3] Node {index}"), "it was named with it");
+    }
+    assert_eq!(told(&receiver).1, "7 incidents: 6 SEV3, 1 resolved", "of which nobody knows anything bad");
+    wait_for(&server, "id = 2 AND standing = 2");
+    nothing_comes(&server, &receiver);
+}

@@ -159,7 +159,8 @@ impl Routing {
     }
 
     /// What is owed for the end of an incident to a channel that was told that it began. Where no route leads there any
-    /// more, since it became less severe or another service's, by the first to that channel that tells of ends.
+    /// more, since it became less severe or another service's, by the first to that channel that tells of ends; at once
+    /// where there is none to that channel at all.
     #[must_use]
     pub fn end(
         &self,
@@ -174,10 +175,14 @@ impl Routing {
             true => self.routes.iter().enumerate().filter(|(_, route)| leads_there(route)).collect(),
             false => asked,
         };
-        let (position, route) = routes.into_iter().find(|(_, route)| route.on.contains(&Reason::Resolved))?;
+        let reason = Reason::Resolved;
+        if routes.is_empty() {
+            return Some(Due { channel, reason, due_ms: now_ms, held: Held::No });
+        }
+        let (position, route) = routes.into_iter().find(|(_, route)| route.on.contains(&reason))?;
         let window = windows.entry((position, channel)).or_insert(Window::OVER);
-        let (due_ms, held) = route.when(subject.severity, Reason::Resolved, now_ms, window);
-        Some(Due { channel, reason: Reason::Resolved, due_ms, held })
+        let (due_ms, held) = route.when(subject.severity, reason, now_ms, window);
+        Some(Due { channel, reason, due_ms, held })
     }
 
     /// Whether any route has a quiet time.
@@ -398,6 +403,11 @@ mod tests {
             assert_eq!(end(severity, channel), Some((channel, Reason::Resolved, 5)));
         }
         assert_eq!(end(Severity::Sev3, 2), None, "it wants to know of no end");
+        assert_eq!(
+            end(Severity::Sev3, 3),
+            Some((3, Reason::Resolved, 5)),
+            "no route leads there, and none says that"
+        );
     }
 
     #[test]

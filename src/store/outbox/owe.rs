@@ -15,11 +15,11 @@ const OVERFLOW_WAIT_MS: i64 = 60_000;
 pub fn owe_tx(tx: &mut Tx<'_>, incident: i64, subject: &Subject<'_>, reason: Reason) -> rusqlite::Result<()> {
     // Also where nobody would be told: it is recorded.
     let hold = silence::silenced_tx(tx, incident, subject)?;
-    if tx.memory.outbox.routing.routes.is_empty() {
-        return Ok(());
-    }
     let is_end = reason == Reason::Resolved;
     let told = if is_end { told::channels_tx(tx, incident)? } else { Vec::new() };
+    if tx.memory.outbox.routing.routes.is_empty() && told.is_empty() {
+        return Ok(());
+    }
     if is_end {
         remind_no_more_tx(tx, incident)?;
     }

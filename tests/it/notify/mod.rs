@@ -1,5 +1,6 @@
 //! People are told of what happens, by receivers that work and by those that do not.
 
+mod ends;
 mod failures;
 mod held;
 mod reminders;

@@ -78,13 +78,15 @@ pub fn note_tx(tx: &mut Tx<'_>, position: usize, taken: &UnderWay, before: Vec<i
             let sql = "INSERT INTO told (incident, channel, open, alone) VALUES (?1, ?2, 1, ?3)
                        ON CONFLICT DO UPDATE SET open = 1, alone = max(alone, ?3)";
             tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.alone])?;
-        } else if taken.replaces {
-            // What is shown by itself ends by itself, and is there if it comes back.
-            let sql = "UPDATE told SET open = 0 WHERE incident = ?1 AND channel = ?2 AND alone <= ?3";
-            tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.alone])?;
-        } else {
-            let sql = "DELETE FROM told WHERE incident = ?1 AND channel = ?2";
+        } else if taken.replaces && taken.alone {
+            // What is shown by itself is there if it comes back, also where this has put it there.
+            let sql = "INSERT INTO told (incident, channel, open, alone) VALUES (?1, ?2, 0, 1)
+                       ON CONFLICT DO UPDATE SET open = 0, alone = 1";
             tx.connection.prepare_cached(sql)?.execute([incident, channel])?;
+        } else {
+            // What is shown by itself ends by itself.
+            let sql = "DELETE FROM told WHERE incident = ?1 AND channel = ?2 AND NOT (?3 AND alone)";
+            tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.replaces])?;
         }
     }
     let named = taken.named.iter().map(|one| one.incident);

@@ -185,3 +185,38 @@ fn neither_a_digest_nor_what_there_is_no_room_for_breaks_the_quiet() {
     assert_eq!(receiver.next().json()["data"]["count"], 11);
     nothing_comes(&server, &receiver);
 }
+
+#[test]
+fn what_comes_back_is_shown_where_its_end_was_also_in_a_digest() {
+    let receiver = Receiver::new();
+    let config = format!(
+        "[[channels]]\nname = 'phone'\nkind = 'ntfy'\nwith = {{ server = 'http://{}', topic = 'nobody-guesses' }}\n\
+         [[routes]]\nchannels = ['phone']\ndigest = '5m'\n",
+        receiver.addr
+    );
+    let server = Server::with(&config);
+    let entry = || {
+        let body = receiver.next().json();
+        (body["sequence_id"].clone(), body["title"].as_str().unwrap().to_owned())
+    };
+    server.alert(json!({ "title": "Opens a digest" }));
+    entry();
+    for key in ["a", "b"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+    }
+    server.advance(5 * MINUTE);
+    assert_eq!(entry().1, "2 incidents: 2 SEV2");
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 3");
+    server.alert(json!({ "title": "a", "dedup_key": "a", "status": "resolved" }));
+    let (key, title) = entry();
+    assert_eq!(title, "[resolved] a");
+    server.alert(json!({ "title": "Opens another digest", "severity": "SEV0" }));
+    entry();
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 5");
+    for key in ["a", "c", "d"] {
+        server.alert(json!({ "title": key, "dedup_key": key }));
+    }
+    server.advance(5 * MINUTE);
+    assert_eq!(entry(), (key, "[SEV2, re-opened] a".into()));
+    assert_eq!(entry().1, "2 incidents: 2 SEV2");
+}

@@ -219,7 +219,7 @@ CREATE INDEX outbox_by_incident ON outbox (incident);
 CREATE INDEX outbox_by_silence ON outbox (silence, incident) WHERE silence IS NOT NULL;
 
 -- Incidents that a receiver takes for open, since it was told so and not of the end, or shows by themselves. It outlives
--- the outbox.
+-- the outbox, and of what is closed nothing stays but what is yet to be told.
 CREATE TABLE told (
     incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     channel  INTEGER NOT NULL REFERENCES channel (id),
@@ -227,8 +227,6 @@ CREATE TABLE told (
     alone    INTEGER NOT NULL CHECK (alone IN (0, 1)),  -- by a message about no other
     PRIMARY KEY (incident, channel)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX told_over ON told (incident) WHERE NOT open;
 
 -- What links that act are signed with. Made with the file, and never shown.
 CREATE TABLE link_key (

@@ -226,8 +226,6 @@ CREATE TABLE told (
     PRIMARY KEY (incident, channel)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX told_over ON told (incident) WHERE NOT open;
-
 -- What links that act are signed with. Made with the file, and never shown.
 CREATE TABLE link_key (
     id    INTEGER PRIMARY KEY CHECK (id = 1),

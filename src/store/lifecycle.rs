@@ -73,6 +73,7 @@ pub fn set_status_tx(tx: &mut Tx<'_>, change: &SetStatus) -> Result<Done, Failur
     if let Some(reason) = reason {
         outbox::owe_of_tx(tx, &incident, reason)?;
     }
+    outbox::forget_closed_tx(tx, id)?;
     Ok(Done::Incident(Box::new(incident)))
 }
 
@@ -121,7 +122,8 @@ pub fn close_tx(tx: &mut Tx<'_>, number: Number) -> Result<(), Failure> {
     let current = current_tx(tx, number)?;
     let (to, caller) = (Status::Closed, "system".into());
     let change = SetStatus { number, to, comment: None, caller, new_after_resolve: Vec::new() };
-    Ok(move_tx(tx, number.to_row_id(), &current, &change)?)
+    move_tx(tx, number.to_row_id(), &current, &change)?;
+    Ok(outbox::forget_closed_tx(tx, number.to_row_id())?)
 }
 
 /// The answer for a number that no incident has.

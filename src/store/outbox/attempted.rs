@@ -37,8 +37,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     };
     // Also where this one was refused: the incident is open still.
     let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
-    let is_taken = matches!(answer, Answer::Taken(_));
-    let told = if is_taken { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
+    let told = if try_at.is_none() { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
     let is_unseen = matches!(answer, Answer::Unseen(..));
     if is_unseen {
         release_unnamed_tx(tx, position, *message)?;
@@ -66,7 +65,11 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     match answer {
         Answer::Taken(_) => told::note_tx(tx, position, &under_way, told)?,
         Answer::Later { .. } | Answer::Unseen(..) => strike_off_moot_tx(tx, position, *message)?,
-        Answer::Never(_) => {}
+        Answer::Never(_) => {
+            for incident in told {
+                told::forget_closed_tx(tx, incident)?;
+            }
+        }
     }
     for incident in reminded.into_iter().collect::<BTreeSet<_>>() {
         // What became worse meanwhile has a new one.

@@ -19,6 +19,7 @@ pub use attempted::{Attempted, attempted_tx};
 pub use list::NotificationQuery;
 pub use owe::{count_overflow_tx, move_silenced_tx, owe_of_tx, owe_tx, remind_no_more_tx};
 pub use take::{NextMessage, Take, take_tx};
+pub use told::forget_closed_tx;
 
 use super::tx::Tx;
 use crate::clock;
@@ -216,5 +217,5 @@ pub fn forget_tx(tx: &Tx<'_>, limits: &NotifyLimits, most: i64) -> rusqlite::Res
         excess if excess > 0 => tx.connection.prepare_cached(beyond)?.execute([excess])?,
         _ => 0,
     };
-    Ok(gone as i64 == most || beyond as i64 == most || told::forget_tx(tx, most)?)
+    Ok(gone as i64 == most || beyond as i64 == most)
 }

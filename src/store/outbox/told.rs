@@ -57,11 +57,11 @@ pub fn is_owed_tx(tx: &Tx<'_>, incident: i64, channel: i64) -> rusqlite::Result<
     tx.connection.prepare_cached(&sql)?.query_row([incident, channel], |row| row.get(0))
 }
 
-/// The incidents of a message, by its first notification, that are open for its receiver.
+/// The incidents of a message, by its first notification, that are open for its receiver, or shown by it.
 pub fn of_message_tx(tx: &Tx<'_>, channel: i64, message: i64) -> rusqlite::Result<Vec<i64>> {
     let sql = "SELECT DISTINCT incident FROM outbox INDEXED BY outbox_owed
                WHERE channel = ?1 AND standing = 0 AND message = ?2
-                   AND EXISTS (SELECT 1 FROM told WHERE told.incident = outbox.incident AND told.channel = ?1 AND open)";
+                   AND EXISTS (SELECT 1 FROM told WHERE told.incident = outbox.incident AND told.channel = ?1)";
     let mut statement = tx.connection.prepare_cached(sql)?;
     let rows = statement.query_map([channel, message], |row| row.get(0))?;
     rows.collect()
@@ -94,19 +94,23 @@ pub fn note_tx(tx: &mut Tx<'_>, position: usize, taken: &UnderWay, before: Vec<i
         if is_told_tx(tx, incident, channel)? {
             owe_missed_end_tx(tx, position, incident, channel)?;
         }
+        forget_closed_tx(tx, incident)?;
     }
     Ok(())
 }
 
-/// Forgets what is shown by itself of incidents that are closed: they do not come back. No more than `most` of them.
-pub fn forget_tx(tx: &Tx<'_>, most: i64) -> rusqlite::Result<bool> {
+/// Forgets who was told of an incident that is closed, since it does not come back: but for those who are yet to be told
+/// something of it.
+pub fn forget_closed_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<()> {
     let sql = format!(
-        "DELETE FROM told WHERE (incident, channel) IN (
-             SELECT told.incident, told.channel FROM told INDEXED BY told_over
-             JOIN incident ON incident.id = told.incident AND incident.status = {CLOSED}
-             WHERE NOT told.open LIMIT ?1)"
+        "DELETE FROM told WHERE incident = ?1
+             AND EXISTS (SELECT 1 FROM incident WHERE id = ?1 AND status = {CLOSED})
+             AND NOT EXISTS (SELECT 1 FROM outbox INDEXED BY outbox_by_incident
+                             WHERE outbox.incident = ?1 AND outbox.channel = told.channel AND standing = 0
+                                 AND reason <> {REMINDER})"
     );
-    Ok(tx.connection.prepare_cached(&sql)?.execute([most])? as i64 == most)
+    tx.connection.prepare_cached(&sql)?.execute([incident])?;
+    Ok(())
 }
 
 fn owe_missed_end_tx(tx: &mut Tx<'_>, position: usize, incident: i64, channel: i64) -> rusqlite::Result<()> {

@@ -2,9 +2,14 @@
 
 use serde_json::json;
 
-use super::{channel, route, to, told, wait_for};
-use crate::receiver::Receiver;
-use crate::server::Server;
+use super::{channel, pager, route, to, told, wait_for};
+use crate::receiver::{Behaviour, Receiver};
+use crate::server::{HOUR, MINUTE, Server};
+
+/// How many incidents receivers are known to take for open, or to show.
+fn known(server: &Server) -> i64 {
+    server.file().query_row("SELECT count(*) FROM told", [], |row| row.get(0)).unwrap()
+}
 
 #[test]
 fn an_end_is_told_also_where_no_route_leads_to_the_channel_any_more() {
@@ -23,4 +28,43 @@ fn an_end_is_told_also_where_no_route_leads_to_the_channel_any_more() {
     server.reload(&format!("{head}{hook}"));
     server.alert(json!({ "title": "b", "dedup_key": "b", "status": "resolved" }));
     assert_eq!(told(&receiver).1, "[resolved] b", "nor is there any other route");
+}
+
+#[test]
+fn what_is_closed_is_known_no_longer_than_its_end_is_owed() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver));
+    for index in 1..=2 {
+        server.alert(json!({ "title": "It" }));
+        receiver.next();
+        wait_for(&server, &format!("id = {index} AND standing = 1"));
+    }
+    receiver.then([Behaviour::Answer(422, "", ""), Behaviour::Answer(500, "", "")]);
+    server.set_status("INC-2026-001", "resolved");
+    wait_for(&server, "id = 3 AND standing = 2");
+    assert_eq!(known(&server), 2, "it may come back");
+    server.set_status("INC-2026-001", "closed");
+    assert_eq!(known(&server), 1);
+    server.set_status("INC-2026-002", "closed");
+    wait_for(&server, "id = 4 AND attempts = 1");
+    assert_eq!(known(&server), 1, "it is owed");
+    receiver.then([Behaviour::Answer(422, "", "")]);
+    server.advance(MINUTE);
+    wait_for(&server, "id = 4 AND standing = 2");
+    assert_eq!(known(&server), 0);
+}
+
+#[test]
+fn what_is_closed_is_not_known_where_nobody_wants_to_know_of_ends() {
+    let receiver = Receiver::new();
+    let closes = "[retention]\nclose_resolved_after = '1h'\n";
+    let server = Server::with(&format!("{}{closes}", pager(&receiver, "on = ['created']")));
+    server.alert(json!({ "title": "It", "severity": "SEV1" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 1");
+    server.set_status("INC-2026-001", "resolved");
+    assert_eq!(known(&server), 1);
+    server.advance(HOUR);
+    server.upkeep();
+    assert_eq!(known(&server), 0);
 }

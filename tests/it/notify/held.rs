@@ -219,4 +219,15 @@ fn what_comes_back_is_shown_where_its_end_was_also_in_a_digest() {
     server.advance(5 * MINUTE);
     assert_eq!(entry(), (key, "[SEV2, re-opened] a".into()));
     assert_eq!(entry().1, "2 incidents: 2 SEV2");
+    wait_for(&server, "NOT EXISTS (SELECT 1 FROM outbox WHERE standing = 0)");
+    let known = || {
+        let sql = "SELECT count(*) FROM told WHERE incident = 20260000000002";
+        server.file().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    server.set_status("INC-2026-002", "resolved");
+    entry();
+    wait_for(&server, "NOT EXISTS (SELECT 1 FROM outbox WHERE standing = 0)");
+    assert_eq!(known(), 1, "it is shown, and may come back");
+    server.set_status("INC-2026-002", "closed");
+    assert_eq!(known(), 0);
 }

@@ -26,6 +26,8 @@ pub enum Behaviour {
     Babble,
     /// Taken, but not before the test is there too.
     After(&'static Barrier),
+    /// Refused for good, but not before the test is there too.
+    RefusedAfter(&'static Barrier),
 }
 
 pub const OK: Behaviour = Behaviour::Answer(200, "", "ok");
@@ -148,6 +150,11 @@ fn serve(stream: TcpStream, script: &Mutex<Vec<Behaviour>>, tell: &Sender<Reques
         Behaviour::After(barrier) => {
             barrier.wait();
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok();
+            return;
+        }
+        Behaviour::RefusedAfter(barrier) => {
+            barrier.wait();
+            stream.write_all(b"HTTP/1.1 422 X\r\nContent-Length: 0\r\n\r\n").ok();
             return;
         }
         Behaviour::Babble => _ = stream.write_all(b"220 mail.example.org ESMTP\r\n"),

@@ -65,11 +65,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     match answer {
         Answer::Taken(_) => told::note_tx(tx, position, &under_way, told)?,
         Answer::Later { .. } | Answer::Unseen(..) => strike_off_moot_tx(tx, position, *message)?,
-        Answer::Never(_) => {
-            for incident in told {
-                told::forget_closed_tx(tx, incident)?;
-            }
-        }
+        Answer::Never(_) => told::note_refused_tx(tx, position, &under_way, told)?,
     }
     for incident in reminded.into_iter().collect::<BTreeSet<_>>() {
         // What became worse meanwhile has a new one.

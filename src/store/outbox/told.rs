@@ -99,8 +99,29 @@ pub fn note_tx(tx: &mut Tx<'_>, position: usize, taken: &UnderWay, before: Vec<i
     Ok(())
 }
 
-/// Forgets who was told of an incident that is closed, since it does not come back: but for those who are yet to be told
-/// something of it.
+/// Notes that a receiver refused a message for good. Of what has ended since then it is told: there may have been no room
+/// for that, with something of it owed already.
+pub fn note_refused_tx(
+    tx: &mut Tx<'_>,
+    position: usize,
+    refused: &UnderWay,
+    before: Vec<i64>,
+) -> rusqlite::Result<()> {
+    let channel = tx.memory.outbox.channels[position].row;
+    // An end that was refused is not told again.
+    for Named { incident, .. } in refused.named.iter().filter(|one| one.is_open) {
+        if is_told_tx(tx, *incident, channel)? {
+            owe_missed_end_tx(tx, position, *incident, channel)?;
+        }
+    }
+    for incident in before {
+        forget_closed_tx(tx, incident)?;
+    }
+    Ok(())
+}
+
+/// Forgets who was told of an incident that is closed, since it does not come back: but for those who are yet to be
+/// told something of it.
 pub fn forget_closed_tx(tx: &Tx<'_>, incident: i64) -> rusqlite::Result<()> {
     let sql = format!(
         "DELETE FROM told WHERE incident = ?1

@@ -1,5 +1,7 @@
 //! Whoever was told that an incident began is told of its end, whatever becomes of routes and of room.
 
+use std::sync::Barrier;
+
 use serde_json::json;
 
 use super::{channel, pager, route, to, told, wait_for};
@@ -67,4 +69,20 @@ fn what_is_closed_is_not_known_where_nobody_wants_to_know_of_ends() {
     server.advance(HOUR);
     server.upkeep();
     assert_eq!(known(&server), 0);
+}
+
+#[test]
+fn what_ends_while_news_of_it_is_refused_is_told_of_then() {
+    static RESOLVED: Barrier = Barrier::new(2);
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}[notify]\nowed = 1\n", to(&receiver)));
+    server.alert(json!({ "title": "It", "dedup_key": "k" }));
+    assert_eq!(told(&receiver).1, "[SEV2] It");
+    wait_for(&server, "id = 1 AND standing = 1");
+    receiver.then([Behaviour::RefusedAfter(&RESOLVED)]);
+    server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV1" }));
+    assert_eq!(told(&receiver).0, "incident.raised");
+    server.set_status("INC-2026-001", "resolved");
+    RESOLVED.wait();
+    assert_eq!(told(&receiver).1, "[resolved] It");
 }

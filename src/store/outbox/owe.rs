@@ -197,8 +197,10 @@ impl Channel {
         let is_held = due.held != Held::No;
         let (due_ms, held) =
             if is_held { (due.due_ms, due.held) } else { (now_ms + OVERFLOW_WAIT_MS, Held::Digest) };
+        // What nobody takes although it is due is joined, so that it is one row however long that lasts.
         let is_in = |one: &&mut Overflow| {
-            one.held == held && (one.due_ms == due_ms || (!is_held && one.due_ms < due_ms))
+            let is_due = one.due_ms <= now_ms;
+            one.held == held && (one.due_ms == due_ms || is_due || (!is_held && one.due_ms < due_ms))
         };
         match self.overflows.iter_mut().find(is_in) {
             Some(overflow) => overflow.uncounted += 1,

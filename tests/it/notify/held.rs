@@ -231,3 +231,23 @@ fn what_comes_back_is_shown_where_its_end_was_also_in_a_digest() {
     server.set_status("INC-2026-002", "closed");
     assert_eq!(known(), 0);
 }
+
+#[test]
+fn what_there_is_no_room_for_is_one_number_however_long_nobody_takes_it() {
+    let receiver = Receiver::with([Behaviour::Answer(429, "Retry-After: 3600\r\n", "")]);
+    let config = format!("{}[notify]\nowed = 2\n", to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    let server = Server::with(&config);
+    server.alert(json!({ "title": "First" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND attempts = 1");
+    for index in 0..18 {
+        server.alert(json!({ "title": format!("{index}") }));
+        if index % 3 == 2 {
+            server.advance(5 * MINUTE);
+        }
+    }
+    wait_for(&server, "incident IS NULL AND count = 18");
+    server.advance(HOUR / 2);
+    assert_eq!(told(&receiver).1, "[SEV2] First");
+    assert_eq!(told(&receiver).1, "18 incidents");
+}

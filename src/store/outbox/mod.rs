@@ -205,16 +205,23 @@ fn position_of(tx: &Tx<'_>, channel: &str) -> Option<usize> {
 /// Forgets what was told or given up too long ago or, oldest first, what is too much, at most `most` of each. Whether
 /// there may be more of it.
 pub fn forget_tx(tx: &Tx<'_>, limits: &NotifyLimits, most: i64) -> rusqlite::Result<bool> {
-    let aged = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE standing <> 0 AND tried_at <= ?1
-                                                ORDER BY tried_at LIMIT ?2)";
-    let gone = tx.connection.prepare_cached(aged)?.execute([tx.now_ms - limits.max_age_ms, most])?;
+    // A message is called by its first notification as long as any of it is owed.
+    let rest = "SELECT 1 FROM outbox AS rest INDEXED BY outbox_owed
+                WHERE rest.channel = outbox.channel AND rest.message = outbox.id AND rest.standing = 0";
+    let aged = format!(
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE standing <> 0 AND tried_at <= ?1
+                                             AND NOT EXISTS ({rest}) ORDER BY tried_at LIMIT ?2)"
+    );
+    let gone = tx.connection.prepare_cached(&aged)?.execute([tx.now_ms - limits.max_age_ms, most])?;
     let count = "SELECT count(*) FROM outbox WHERE standing <> 0";
     let excess =
         tx.connection.prepare_cached(count)?.query_row([], |row| row.get::<_, i64>(0))? - limits.keep;
-    let beyond = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE standing <> 0
-                                                  ORDER BY tried_at LIMIT ?1)";
+    let beyond = format!(
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE standing <> 0 AND NOT EXISTS ({rest})
+                                         ORDER BY tried_at LIMIT ?1)"
+    );
     let beyond = match excess.min(most) {
-        excess if excess > 0 => tx.connection.prepare_cached(beyond)?.execute([excess])?,
+        excess if excess > 0 => tx.connection.prepare_cached(&beyond)?.execute([excess])?,
         _ => 0,
     };
     Ok(gone as i64 == most || beyond as i64 == most)

@@ -313,3 +313,31 @@ fn one_that_is_refused_for_good_takes_no_other_with_it() {
     wait_for(&server, "id = 2 AND standing = 2");
     nothing_comes(&server, &receiver);
 }
+
+#[test]
+fn a_message_keeps_its_id_when_the_first_of_it_is_struck_off_and_forgotten() {
+    let receiver = Receiver::new();
+    let digest = to(&receiver).replace("digest = '0s'", "digest = '60s'\nunacknowledged_after = '15m'");
+    let server = Server::with(&format!("{digest}[notify]\nkeep = 1\n"));
+    for title in ["One", "Two"] {
+        server.advance(SECOND);
+        server.alert(json!({ "title": title }));
+    }
+    receiver.next();
+    server.advance(MINUTE);
+    receiver.next();
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
+    receiver.then([Behaviour::Answer(500, "", "")]);
+    server.advance(15 * MINUTE);
+    let first = receiver.next();
+    assert_eq!(first.json()["data"]["count"], 2);
+    wait_for(&server, "reason = 4 AND attempts = 1");
+    server.acknowledge("INC-2026-001");
+    server.advance(SECOND);
+    server.alert(json!({ "title": "Three" }));
+    receiver.next();
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 3");
+    server.upkeep();
+    server.advance(MINUTE);
+    assert_eq!(receiver.next().header("webhook-id"), first.header("webhook-id"));
+}

@@ -1,9 +1,9 @@
 //! Which notifications go out next of all that a channel owes.
 //!
-//! A message that was taken once is told as it was, also when nobody knows what came of that. Else what is urgent comes
-//! first, one message for an incident, with what was still held of the same incident, since nobody is to hear of its end
-//! before its beginning. What was held, is stale or only reminds goes out in one message together, unless the receiver
-//! wants each incident by itself.
+//! A message that was taken once is told as it was, also when nobody knows what came of that, in turns with what is
+//! urgent. Else what is urgent comes first, one message for an incident, with what was still held of the same incident,
+//! since nobody is to hear of its end before its beginning. What was held, is stale or only reminds goes out in one
+//! message together, unless the receiver wants each incident by itself.
 //!
 //! All of it is asked of the index, so that a message costs the same however much is owed.
 
@@ -31,6 +31,8 @@ pub struct Health {
     pub given_ms: i64,
     /// Until when its receiver wants to be left alone.
     pub rests_until_ms: i64,
+    /// The last that it was given was tried before.
+    pub retried: bool,
 }
 
 /// What is due, was not tried, and waits for nothing of its incident that was. `?1` is the channel, `?2` now.
@@ -99,17 +101,22 @@ impl Look<'_> {
         }
         let tried = self.tried()?;
         let first_tried = tried.iter().min_by_key(|one| (one.try_at, one.message));
-        if let Some(first) = first_tried.filter(|one| one.try_at <= self.now_ms) {
+        let again = first_tried.filter(|one| one.try_at <= self.now_ms);
+        let probe_ms = self.probe_ms(&tried).filter(|probe_ms| self.now_ms < *probe_ms);
+        // Of many that hang one is always due again: what is urgent takes turns with them.
+        let has_a_turn = probe_ms.is_none() && (again.is_none() || self.health.retried);
+        let urgent = if has_a_turn { self.urgent()? } else { None };
+        if let (Some(again), None) = (again, urgent) {
             let sql = format!(
                 "SELECT {COLUMNS} FROM outbox INDEXED BY outbox_owed
                  WHERE channel = ?1 AND standing = 0 AND message = ?2 ORDER BY id"
             );
-            return self.read(&sql, &[&self.channel, &first.message]).map(Next::Message);
+            return self.read(&sql, &[&self.channel, &again.message]).map(Next::Message);
         }
-        if let Some(probe_ms) = self.probe_ms(&tried).filter(|probe_ms| self.now_ms < *probe_ms) {
+        if let Some(probe_ms) = probe_ms {
             return Ok(Next::Waits(first_tried.map_or(probe_ms, |one| one.try_at.min(probe_ms))));
         }
-        let chosen = match self.urgent()? {
+        let chosen = match urgent {
             Some((id, incident)) => self.with_earlier(id, incident)?,
             None => self.all_due()?,
         };
@@ -325,6 +332,20 @@ mod tests {
         let pair =
             Outbox::of([tried(1, NOW, owed(1, Reason::Created)), tried(1, NOW, owed(2, Reason::Created))]);
         assert_eq!(pair.next(NOW), [1, 2], "both were in it");
+    }
+
+    #[test]
+    fn what_is_urgent_takes_turns_with_what_is_tried_again() {
+        let tries = |count| (1..=count).map(|id| tried(id, NOW, owed(id, Reason::Created)));
+        let outbox =
+            Outbox::of(tries(2).chain([held(NOW, owed(8, Reason::Created)), owed(9, Reason::Created)]));
+        assert_eq!(outbox.next(NOW), [1]);
+        let retried = Health { retried: true, given_ms: NOW, ..Health::default() };
+        assert_eq!(ids(Look { health: retried, ..outbox.look(NOW) }), [4]);
+        outbox.0.execute("DELETE FROM outbox WHERE id = 4", []).unwrap();
+        assert_eq!(ids(Look { health: retried, ..outbox.look(NOW) }), [1], "what was held can wait");
+        let many = Outbox::of(tries(8).chain([owed(9, Reason::Created)]));
+        assert_eq!(ids(Look { health: retried, ..many.look(NOW) }), [1], "it waits, too many fail");
     }
 
     #[test]

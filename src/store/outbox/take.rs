@@ -92,6 +92,7 @@ pub fn take_tx(tx: &mut Tx<'_>, take: &Take) -> Result<Done, Failure> {
     let channel = &mut tx.memory.outbox.channels[position];
     channel.under_way = UnderWay { message: id, named, alone, replaces: take.replaces };
     channel.overflows.retain(|overflow| !chosen.iter().any(|one| Some(one.id) == overflow.row));
+    channel.health.retried = !is_new;
     if is_new {
         channel.health.given_ms = tx.now_ms;
     }

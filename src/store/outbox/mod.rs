@@ -166,13 +166,9 @@ fn put_back_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
         return Ok(());
     }
     tracing::warn!(notifications = moved, "owed at a time that is yet to come: the clock was put back");
-    let outbox = &mut tx.memory.outbox;
-    outbox.windows.clear();
-    for position in 0..outbox.channels.len() {
+    for position in 0..tx.memory.outbox.channels.len() {
         let row = tx.memory.outbox.channels[position].row;
-        let overflows = overflows_tx(tx, row)?;
-        let channel = &mut tx.memory.outbox.channels[position];
-        (channel.overflows, channel.health) = (overflows, Health::default());
+        tx.memory.outbox.channels[position].overflows = overflows_tx(tx, row)?;
     }
     Ok(())
 }
@@ -180,7 +176,16 @@ fn put_back_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
 /// The same where it may have happened while this runs.
 fn watch_the_clock_tx(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
     let latest_ms = std::mem::replace(&mut tx.memory.outbox.latest_ms, tx.now_ms);
-    if clock::was_put_back(latest_ms, tx.now_ms) { put_back_tx(tx) } else { Ok(()) }
+    if !clock::was_put_back(latest_ms, tx.now_ms) {
+        return Ok(());
+    }
+    // Also where nothing is owed: what it waits for by that clock holds back what is to come.
+    let outbox = &mut tx.memory.outbox;
+    outbox.windows.clear();
+    for channel in &mut outbox.channels {
+        channel.health = Health::default();
+    }
+    put_back_tx(tx)
 }
 
 pub(in crate::store) fn services_of(incident: &Incident) -> Vec<&str> {

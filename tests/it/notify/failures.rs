@@ -343,3 +343,21 @@ fn a_message_keeps_its_id_when_the_first_of_it_is_struck_off_and_forgotten() {
     server.advance(MINUTE);
     assert_eq!(receiver.next().header("webhook-id"), first.header("webhook-id"));
 }
+
+#[test]
+fn a_clock_that_is_put_back_lets_no_channel_rest() {
+    let receiver = Receiver::new();
+    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
+    server.advance(30 * DAY);
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    wait_for(&server, "reason = 0 AND standing = 1");
+    receiver.then([Behaviour::Answer(429, "Retry-After: 3600\r\n", "")]);
+    server.advance(15 * MINUTE);
+    receiver.next();
+    wait_for(&server, "reason = 4 AND attempts = 1");
+    server.acknowledge("INC-2026-001");
+    server.advance(-30 * DAY);
+    server.alert(json!({ "title": "New" }));
+    assert_eq!(told(&receiver).1, "[SEV2] New");
+}

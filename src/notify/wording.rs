@@ -220,7 +220,8 @@ fn since(incident: &Incident) -> String {
 
 fn summary_title(message: &Message, more: usize) -> String {
     if message.parts.is_empty() {
-        return format!("{more} incidents");
+        let incidents = if more == 1 { "incident" } else { "incidents" };
+        return format!("{more} {incidents}");
     }
     let resolved = message.parts.iter().filter(|part| !part.incident.status.is_open()).count();
     let mut counts: Vec<String> = Severity::ALL

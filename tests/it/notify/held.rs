@@ -251,3 +251,16 @@ fn what_there_is_no_room_for_is_one_number_however_long_nobody_takes_it() {
     assert_eq!(told(&receiver).1, "[SEV2] First");
     assert_eq!(told(&receiver).1, "18 incidents");
 }
+
+#[test]
+fn what_there_is_no_room_for_is_a_summary_also_of_one() {
+    let receiver = Receiver::with([Behaviour::Answer(500, "", "")]);
+    let server = Server::with(&format!("{}[notify]\nowed = 1\n", to(&receiver)));
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND attempts = 1");
+    server.alert(json!({ "title": "No room" }));
+    server.advance(MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2] It");
+    assert_eq!(told(&receiver), pair("incidents.summary", "1 incident"));
+}

@@ -211,6 +211,14 @@ impl Routing {
         let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
         route?.1.quiet.as_ref()?.until(subject.severity, now_ms)
     }
+
+    /// When the first of a channel's quiet times ends, if all that it is told is quiet now but for what breaks through.
+    #[must_use]
+    pub fn all_quiet_until(&self, channel: usize, now_ms: i64) -> Option<i64> {
+        let routes = self.routes.iter().filter(|route| route.channels.contains(&channel));
+        let ends = routes.map(|route| route.quiet.as_ref()?.until(Severity::Sev4, now_ms));
+        ends.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
 }
 
 impl Window {

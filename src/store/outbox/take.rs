@@ -175,24 +175,33 @@ fn hold_back_tx(tx: &Tx<'_>, position: usize, some: &[Owed]) -> rusqlite::Result
     let doubtful = |one: &&Owed| one.message.is_none() && (any_active || may_be_quiet(one.held));
     let mut held_back = false;
     for one in some.iter().filter(doubtful) {
-        let Some(row) = one.incident else { continue };
-        let Some(incident) = read::incident(tx.connection, Number::from_row_id(row))? else { continue };
-        let services = services_of(&incident);
-        let subject = subject_of(&incident, &services);
-        let (until, held, silence) = match silence::silenced_tx(tx, row, &subject)? {
-            Some(hold) => (hold.until, Held::Silence, Some(hold.silence)),
-            None if may_be_quiet(one.held) => match routing.quiet_until(&subject, position, tx.now_ms) {
-                Some(until) => (until, Held::Quiet, None),
-                None => continue,
-            },
-            None => continue,
-        };
+        let Some((until, held, silence)) = hold_tx(tx, position, one)? else { continue };
         let sql = "UPDATE outbox SET due_at = ?2, try_at = ?2, held = ?3, silence = coalesce(?4, silence)
                    WHERE id = ?1";
         tx.connection.prepare_cached(sql)?.execute(params![one.id, until, held.to_stored(), silence])?;
         held_back = true;
     }
     Ok(held_back)
+}
+
+/// Until when one is held back now, why, and by which silence.
+fn hold_tx(tx: &Tx<'_>, position: usize, one: &Owed) -> rusqlite::Result<Option<(i64, Held, Option<i64>)>> {
+    let routing = &tx.memory.outbox.routing;
+    let quiet = |until: Option<i64>| until.map(|until| (until, Held::Quiet, None));
+    let Some(row) = one.incident else {
+        // Nobody knows how bad it was what there was no room for.
+        return Ok(quiet(routing.all_quiet_until(position, tx.now_ms)));
+    };
+    let Some(incident) = read::incident(tx.connection, Number::from_row_id(row))? else { return Ok(None) };
+    let services = services_of(&incident);
+    let subject = subject_of(&incident, &services);
+    if let Some(hold) = silence::silenced_tx(tx, row, &subject)? {
+        return Ok(Some((hold.until, Held::Silence, Some(hold.silence))));
+    }
+    match one.held {
+        Held::No => Ok(None),
+        _ => Ok(quiet(routing.quiet_until(&subject, position, tx.now_ms))),
+    }
 }
 
 fn strike_off_moot_tx(tx: &mut Tx<'_>, position: usize) -> rusqlite::Result<()> {

@@ -264,3 +264,20 @@ fn what_there_is_no_room_for_is_a_summary_also_of_one() {
     assert_eq!(told(&receiver).1, "[SEV2] It");
     assert_eq!(told(&receiver), pair("incidents.summary", "1 incident"));
 }
+
+#[test]
+fn nor_does_what_there_was_no_room_for_before_it_was_quiet() {
+    let receiver = Receiver::with([Behaviour::Answer(500, "", "")]);
+    // It is 09:00 in Berlin.
+    let quiet = "quiet_hours = '09:01-10:00'\ntime_zone = 'Europe/Berlin'\nbreaks_through = ['SEV0']\n";
+    let server = Server::with(&format!("{}{quiet}[notify]\nowed = 1\n", to(&receiver)));
+    server.alert(json!({ "title": "It" }));
+    receiver.next();
+    wait_for(&server, "id = 1 AND attempts = 1");
+    server.alert(json!({ "title": "No room" }));
+    server.advance(MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2] It", "what was tried once goes out as it was");
+    nothing_comes(&server, &receiver);
+    server.advance(59 * MINUTE);
+    assert_eq!(told(&receiver).1, "1 incident");
+}

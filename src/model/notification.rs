@@ -223,6 +223,8 @@ pub struct Message {
     pub silences: Vec<String>,
     /// Attempts before this one.
     pub attempts: i64,
+    /// When the last of them was.
+    pub tried_at: Option<i64>,
     /// What it tells of, the worst first; not all of it where it is much.
     pub parts: Vec<Part>,
     /// Of how many incidents it tells, those without a part included.

@@ -12,6 +12,7 @@ mod wording;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -49,6 +50,8 @@ pub struct Notifier {
     store: Arc<Store>,
     clock: Clock,
     metrics: NotifyMetrics,
+    /// Since when they run; lowered with a clock that is put back.
+    started_ms: AtomicI64,
     /// `None`: they are to stop.
     setup: watch::Sender<Option<Arc<Setup>>>,
 }
@@ -57,7 +60,8 @@ impl Notifier {
     /// Nobody is told before [`Self::run`].
     #[must_use]
     pub fn new(store: Arc<Store>, clock: Clock, metrics: NotifyMetrics, setup: Setup) -> Self {
-        Self { store, clock, metrics, setup: watch::Sender::new(Some(Arc::new(setup))) }
+        let (started_ms, setup) = (AtomicI64::new(clock.now_ms()), watch::Sender::new(Some(Arc::new(setup))));
+        Self { store, clock, metrics, started_ms, setup }
     }
 
     /// Puts another configuration in force; attempts under way end by the old one.
@@ -186,8 +190,11 @@ impl Notifier {
         let now_ms = self.clock.now_ms();
         let last_ms = message.last_due_at.saturating_add(setup.limits.give_up_after_ms);
         let attempts = message.attempts + 1;
-        // Time in which nothing ran does not count for attempts that were not made.
-        if now_ms >= last_ms && attempts >= LEAST_ATTEMPTS {
+        // Time in which nothing ran does not count for attempts that were not made: the first one since then decides
+        // nothing, with the network maybe not there yet.
+        let started_ms = self.started_ms.fetch_min(now_ms, Ordering::Relaxed).min(now_ms);
+        let was_tried = message.tried_at.is_some_and(|tried_at| tried_at >= started_ms);
+        if now_ms >= last_ms && attempts >= LEAST_ATTEMPTS && was_tried {
             return Answer::Never(format!("{answer}; given up after {attempts} attempts"));
         }
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);

@@ -284,6 +284,6 @@ pub fn sample(now_ms: i64) -> Message {
     };
     let parts = vec![Part { incident, reason: Reason::Created }];
     let id = MessageId { first: 0, at: now_ms };
-    let silences = Vec::new();
-    Message { id, due_at: now_ms, last_due_at: now_ms, silences, attempts: 0, parts, incidents: 1 }
+    let (silences, due_at) = (Vec::new(), now_ms);
+    Message { id, due_at, last_due_at: due_at, silences, attempts: 0, tried_at: None, parts, incidents: 1 }
 }

@@ -224,10 +224,12 @@ fn message_tx(
     ranked: &[Ranked],
 ) -> Result<Message, Failure> {
     // Its first notification is the one that it is called by, also if that was struck off since.
-    let sql = "SELECT sum(count), coalesce((SELECT at FROM outbox WHERE id = ?2), min(at)), min(due_at), max(due_at)
+    let sql = "SELECT sum(count), coalesce((SELECT at FROM outbox WHERE id = ?2), min(at)), min(due_at), max(due_at),
+                   max(tried_at)
                FROM outbox INDEXED BY outbox_owed WHERE channel = ?1 AND standing = 0 AND message = ?2";
-    let sums = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    let (count, at, due_at, last_due_at) =
+    let sums =
+        |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+    let (count, at, due_at, last_due_at, tried_at) =
         tx.connection.prepare_cached(sql)?.query_row([channel, id], sums)?;
     let named = chosen.iter().filter(|one| one.incident.is_some()).count() as i64;
     let incidents = ranked.len() + usize::try_from(count - named).unwrap_or_default();
@@ -239,7 +241,7 @@ fn message_tx(
     let attempts = chosen.iter().map(|one| one.attempts).max().unwrap_or(0);
     let silences = comments_tx(tx, channel, id)?;
     let id = MessageId { first: id, at };
-    Ok(Message { id, due_at, last_due_at, silences, attempts, parts, incidents })
+    Ok(Message { id, due_at, last_due_at, silences, attempts, tried_at, parts, incidents })
 }
 
 /// Why a message was held back by people, in their words.

@@ -361,3 +361,26 @@ fn a_clock_that_is_put_back_lets_no_channel_rest() {
     server.alert(json!({ "title": "New" }));
     assert_eq!(told(&receiver).1, "[SEV2] New");
 }
+
+#[test]
+fn what_ran_out_of_time_while_nothing_ran_is_tried_more_than_once() {
+    let receiver = Receiver::with(std::iter::repeat_n(Behaviour::Answer(503, "", ""), 9));
+    let config = to(&receiver);
+    let full = format!("{}{}{}{config}", crate::server::HEAD, crate::server::SERVICES, crate::server::PROD);
+    let mut server = Server::with(&config);
+    server.alert(json!({ "title": "It" }));
+    for attempt in 1..8 {
+        receiver.next();
+        wait_for_attempts(&server, attempt);
+        server.advance(10 * MINUTE);
+    }
+    receiver.next();
+    wait_for_attempts(&server, 8);
+    server.stop();
+    server.advance(2 * DAY);
+    server.restart(&full);
+    receiver.next();
+    wait_for(&server, "id = 1 AND attempts = 9 AND standing = 0");
+    server.advance(10 * MINUTE);
+    assert_eq!(told(&receiver).1, "[SEV2] It");
+}

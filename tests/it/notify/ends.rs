@@ -2,9 +2,9 @@
 
 use std::sync::Barrier;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{channel, pager, route, to, told, wait_for};
+use super::{channel, nothing_comes, pager, pair, route, to, told, wait_for};
 use crate::receiver::{Behaviour, Receiver};
 use crate::server::{HOUR, MINUTE, Server};
 
@@ -85,4 +85,56 @@ fn what_ends_while_news_of_it_is_refused_is_told_of_then() {
     server.set_status("INC-2026-001", "resolved");
     RESOLVED.wait();
     assert_eq!(told(&receiver).1, "[resolved] It");
+}
+
+#[test]
+fn an_end_that_a_summary_does_not_name_is_told_after_it_though_there_is_no_room() {
+    let receiver = Receiver::new();
+    let digest = to(&receiver).replace("digest = '0s'", "digest = '5m'");
+    let server = Server::with(&format!("{digest}[notify]\nowed = 1\n"));
+    let alert = |key: &str, status: &str, severity: &str| {
+        let alert = json!({ "title": key, "dedup_key": key, "status": status, "severity": severity });
+        server.alert(alert)["incident_number"].clone()
+    };
+    let mut known = Vec::new();
+    for index in 1..=20 {
+        known.push(alert(&format!("E{index}"), "new", "SEV2"));
+        assert_eq!(told(&receiver).1, format!("[SEV2] E{index}"));
+        wait_for(&server, &format!("id = {index} AND standing = 1"));
+        // The next one waits for no digest.
+        server.advance(5 * MINUTE);
+    }
+    alert("Opens a digest", "new", "SEV0");
+    receiver.next();
+    wait_for(&server, "id = 21 AND standing = 1");
+    // It takes the room that there is, and is the last of 21 as long as it is over.
+    alert("U", "new", "SEV4");
+    alert("U", "resolved", "SEV4");
+    for index in 1..=20 {
+        alert(&format!("E{index}"), "resolved", "SEV2");
+    }
+    let is_named = |body: &Value, number: &Value| {
+        let incidents = body["data"]["incidents"].as_array().unwrap();
+        incidents.iter().any(|one| one["incident_number"] == *number)
+    };
+    receiver.then([Behaviour::Answer(500, "", "")]);
+    server.advance(5 * MINUTE);
+    let first = receiver.next().json();
+    assert_eq!(first["data"]["count"], 21);
+    assert!(known.iter().all(|number| is_named(&first, number)), "{first}");
+    wait_for(&server, "id = 22 AND attempts = 1");
+    // Open again it is the first, and the last of the others has no place any more. That it came back is only counted.
+    alert("U", "new", "SEV4");
+    server.advance(MINUTE);
+    let again = receiver.next().json();
+    assert_eq!(again["data"]["count"], 21);
+    assert!(is_named(&again, &known[18]) && !is_named(&again, &known[19]), "{again}");
+    assert_eq!(
+        receiver.next().json()["data"]["count"],
+        1,
+        "what there was no room for, which took all there is"
+    );
+    server.advance(5 * MINUTE);
+    assert_eq!(told(&receiver), pair("incident.resolved", "[resolved] E20"));
+    nothing_comes(&server, &receiver);
 }

@@ -29,7 +29,7 @@ pub struct Verdict {
     pub text: String,
 }
 
-/// The three kinds of answers.
+/// The kinds of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerdictKind {
     /// The receiver has it.
@@ -38,6 +38,8 @@ pub enum VerdictKind {
     Later(Option<i64>),
     /// It never will: this message is not what it takes.
     Never,
+    /// Nor any other: nobody is there any more.
+    Gone,
 }
 
 /// Judges an answer by its status, and by what the channel knows of its receiver; `clean` takes out of its text what
@@ -60,8 +62,9 @@ pub fn judge(
             Verdict { kind: VerdictKind::Later(None), text: with_body() }
         }
         200..=299 => Verdict { kind: VerdictKind::Taken, text: named },
-        // The message itself is wrong for it, or nobody is there any more: nothing that time mends.
-        400 | 410 | 413 | 422 => Verdict { kind: VerdictKind::Never, text: with_body() },
+        // The message itself is wrong for it: nothing that time mends.
+        400 | 413 | 422 => Verdict { kind: VerdictKind::Never, text: with_body() },
+        410 => Verdict { kind: VerdictKind::Gone, text: with_body() },
         300..=399 => {
             let text = format!("{named}: redirects are not followed; configure the final URL");
             Verdict { kind: VerdictKind::Later(None), text }
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_status_decides_and_what_is_known_of_lies() {
-        use VerdictKind::{Later, Never, Taken};
+        use VerdictKind::{Gone, Later, Never, Taken};
         let lie = "payload.ok is false or payload is startingwith 'Webhook message delivery failed'";
         for (status, retry_after, body, expected) in [
             (200, None, "ok", Taken),
@@ -122,7 +125,7 @@ mod tests {
             (400, None, "bad", Never),
             (401, None, "", Later(None)),
             (404, None, "", Later(None)),
-            (410, None, "", Never),
+            (410, None, "", Gone),
             (429, Some("30"), "", Later(Some(30))),
             (429, Some(" 30 "), r#"{"parameters":{"retry_after":7}}"#, Later(Some(30))),
             (429, None, r#"{"parameters":{"retry_after":6.2}}"#, Later(Some(7))),

@@ -114,7 +114,7 @@ impl Stage {
             (Self::Content, 200..=299) => VerdictKind::Taken,
             (Self::Content, _) if refused => VerdictKind::Never,
             // 5.7: of a policy (RFC 3463). Who may not relay there has to log in.
-            (Self::Recipient, _) if refused && !text.trim_start().starts_with("5.7.") => VerdictKind::Never,
+            (Self::Recipient, _) if refused && !text.trim_start().starts_with("5.7.") => VerdictKind::Gone,
             _ => VerdictKind::Later(None),
         }
     }
@@ -147,15 +147,15 @@ mod tests {
     #[test]
     fn answers_are_judged_by_what_they_answer() {
         use Stage::{Connecting, Content, Encrypting, LoggingIn, Recipient, Sender};
-        use VerdictKind::{Later, Never, Taken};
+        use VerdictKind::{Gone, Later, Never, Taken};
         for (stage, code, text, expected) in [
             (Content, 250, "2.0.0 OK", Taken),
             (Content, 451, "4.3.0 later", Later(None)),
             (Content, 552, "5.3.4 too big", Never),
             (Content, 554, "5.7.1 spam", Never),
             (Content, 530, "5.7.0 log in first", Later(None)),
-            (Recipient, 550, "5.1.1 no such user", Never),
-            (Recipient, 556, "5.1.10 takes no mail", Never),
+            (Recipient, 550, "5.1.1 no such user", Gone),
+            (Recipient, 556, "5.1.10 takes no mail", Gone),
             (Recipient, 554, "5.7.1 relay access denied", Later(None)),
             (Recipient, 452, "4.2.2 full", Later(None)),
             (Recipient, 503, "5.5.1 what?", Later(None)),

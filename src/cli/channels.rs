@@ -223,6 +223,7 @@ fn next_step(channel: &Channel, last: &Tried) -> String {
                 format!("the receiver did not take it, and might later; {hint}")
             }
             VerdictKind::Never => format!("the receiver takes no such message; {hint}"),
+            VerdictKind::Gone => format!("nobody is there any more; {hint}"),
         },
     }
 }

@@ -180,7 +180,7 @@ impl Notifier {
                 VerdictKind::Never if message.incidents > 1 && !message.parts.is_empty() => {
                     return Answer::Unseen(verdict.text, self.clock.now_ms());
                 }
-                VerdictKind::Never => return Answer::Never(verdict.text),
+                VerdictKind::Never | VerdictKind::Gone => return Answer::Never(verdict.text),
                 VerdictKind::Later(asked_s) => (verdict.text, asked_s, true),
             },
             // A template is to be mended, a network too; until then it is owed.

@@ -198,8 +198,8 @@ fn in_step(answer: &Response, class: u16) -> Result<(), Refusal> {
 /// Nobody gets it: for good only if each was refused for good.
 fn nobody(refused: &[(String, Refusal)]) -> Verdict {
     let judged = refused.iter().map(|(_, one)| one.stage.judge(one.code.unwrap_or_default(), &one.text));
-    let is_final = judged.into_iter().all(|kind| kind == VerdictKind::Never);
-    let kind = if is_final { VerdictKind::Never } else { VerdictKind::Later(None) };
+    let is_final = judged.into_iter().all(|kind| kind == VerdictKind::Gone);
+    let kind = if is_final { VerdictKind::Gone } else { VerdictKind::Later(None) };
     let text = match refused {
         [(_, one)] => format!("{} {}", one.code.unwrap_or_default(), one.text),
         several => format!("all recipients were refused: {}", named(several)),

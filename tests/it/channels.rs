@@ -463,7 +463,7 @@ fn a_server_without_a_domain_has_its_address_in_the_text() {
 
 #[test]
 fn answers_are_understood_as_each_receiver_means_them() {
-    use VerdictKind::{Later, Never, Taken};
+    use VerdictKind::{Gone, Later, Never, Taken};
     let judged = |name: &str, status: u16, body: &str| {
         let case = CASES.iter().find(|case| case.name == name).unwrap();
         judge(&case.channel(), &Answered { status, retry_after: None, body: body.as_bytes(), now_s: 0 }).kind
@@ -488,7 +488,7 @@ fn answers_are_understood_as_each_receiver_means_them() {
         ("pagerduty", 202, r#"{"status": "success"}"#, Taken),
         ("pushover", 200, r#"{"status": 0, "errors": ["no"]}"#, Later(None)),
         ("pushover", 200, "a proxy's page", Later(None)),
-        ("slack", 410, "channel_is_archived", Never),
+        ("slack", 410, "channel_is_archived", Gone),
         ("teams", 202, "", Taken),
         ("teams", 200, "1", Taken),
         (

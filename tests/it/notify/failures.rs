@@ -317,6 +317,22 @@ fn one_that_is_refused_for_good_takes_no_other_with_it() {
 }
 
 #[test]
+fn where_nobody_is_any_more_a_summary_is_told_once() {
+    let receiver = Receiver::new();
+    let server = Server::with(&to(&receiver).replace("digest = '0s'", "digest = '5m'"));
+    for title in ["First", "One", "Two"] {
+        server.alert(json!({ "title": title }));
+    }
+    receiver.next();
+    wait_for(&server, "id = 1 AND standing = 1");
+    receiver.then([Behaviour::Answer(410, "", "")]);
+    server.advance(5 * MINUTE);
+    receiver.next();
+    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 2) = 2");
+    nothing_comes(&server, &receiver);
+}
+
+#[test]
 fn a_message_keeps_its_id_when_the_first_of_it_is_struck_off_and_forgotten() {
     let receiver = Receiver::new();
     let digest = to(&receiver).replace("digest = '0s'", "digest = '60s'\nunacknowledged_after = '15m'");

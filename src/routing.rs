@@ -169,16 +169,17 @@ impl Routing {
         now_ms: i64,
         windows: &mut Windows,
     ) -> Option<Due> {
-        let leads_there = |route: &&Route| route.channels.contains(&channel);
-        let asked: Vec<_> = self.asked(subject).filter(|(_, route)| leads_there(route)).collect();
-        let routes: Vec<_> = match asked.is_empty() {
-            true => self.routes.iter().enumerate().filter(|(_, route)| leads_there(route)).collect(),
-            false => asked,
-        };
         let reason = Reason::Resolved;
-        if routes.is_empty() {
+        if !self.routes.iter().any(|route| route.channels.contains(&channel)) {
             return Some(Due { channel, reason, due_ms: now_ms, held: Held::No });
         }
+        // One that only reminds does not lead anywhere.
+        let tells_it = |route: &Route| route.channels.contains(&channel) && !route.on.is_empty();
+        let asked: Vec<_> = self.asked(subject).filter(|(_, route)| tells_it(route)).collect();
+        let routes: Vec<_> = match asked.is_empty() {
+            true => self.routes.iter().enumerate().filter(|(_, route)| tells_it(route)).collect(),
+            false => asked,
+        };
         let (position, route) = routes.into_iter().find(|(_, route)| route.on.contains(&reason))?;
         let window = windows.entry((position, channel)).or_insert(Window::OVER);
         let (due_ms, held) = route.when(subject.severity, reason, now_ms, window);
@@ -205,17 +206,32 @@ impl Routing {
         routes.find_map(|(_, route)| route.next_reminder(channel, subject.severity, now_ms))
     }
 
-    /// When the quiet time ends that a channel is to have from an incident now; `None`: it is not quiet.
+    /// When the quiet time ends that a channel is to have now from what is owed to it of an incident; `None`: it is not
+    /// quiet.
     #[must_use]
-    pub fn quiet_until(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<i64> {
-        let route = self.asked(subject).find(|(_, route)| route.channels.contains(&channel));
-        route?.1.quiet.as_ref()?.until(subject.severity, now_ms)
+    pub fn quiet_until(
+        &self,
+        subject: &Subject<'_>,
+        reason: Reason,
+        channel: usize,
+        now_ms: i64,
+    ) -> Option<i64> {
+        let counts = |route: &Route| match reason {
+            Reason::Unacknowledged => route.unacknowledged_after_ms.is_some(),
+            _ => route.on.contains(&reason),
+        };
+        let mut routes = self.asked(subject).filter(|(_, route)| route.channels.contains(&channel));
+        // Where none wants it any more, the first will do.
+        let first = routes.next()?;
+        let route = if counts(first.1) { Some(first) } else { routes.find(|(_, route)| counts(route)) };
+        route.unwrap_or(first).1.quiet.as_ref()?.until(subject.severity, now_ms)
     }
 
     /// When the first of a channel's quiet times ends, if all that it is told is quiet now but for what breaks through.
     #[must_use]
     pub fn all_quiet_until(&self, channel: usize, now_ms: i64) -> Option<i64> {
-        let routes = self.routes.iter().filter(|route| route.channels.contains(&channel));
+        let routes =
+            self.routes.iter().filter(|route| route.channels.contains(&channel) && !route.on.is_empty());
         let ends = routes.map(|route| route.quiet.as_ref()?.until(Severity::Sev4, now_ms));
         ends.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
@@ -416,6 +432,27 @@ mod tests {
             Some((3, Reason::Resolved, 5)),
             "no route leads there, and none says that"
         );
+    }
+
+    #[test]
+    fn a_route_that_only_reminds_decides_neither_of_ends_nor_of_the_quiet_of_what_another_tells() {
+        let reminding = Route {
+            on: vec![],
+            unacknowledged_after_ms: Some(50),
+            goes_on: true,
+            ..route(&[0], Matcher::default())
+        };
+        let only_sev1 = Matcher { severities: vec![Severity::Sev1], ..Matcher::default() };
+        let (from, to) = Quiet::parse_hours("00:00-12:00").unwrap();
+        let quiet = Quiet { from, to, zone: jiff::tz::TimeZone::UTC, breaks_through: vec![] };
+        let telling = Route { quiet: Some(quiet), ..route(&[0], only_sev1) };
+        let routing = Routing { channels: vec!["a".into()], routes: vec![reminding, telling] };
+        let end = routing.end(&subject(Severity::Sev3, "{}"), 0, 5, &mut Windows::new());
+        assert!(end.is_some(), "it became less severe");
+        let sev1 = subject(Severity::Sev1, "{}");
+        assert_eq!(routing.quiet_until(&sev1, Reason::Unacknowledged, 0, 5), None);
+        assert_eq!(routing.quiet_until(&sev1, Reason::Created, 0, 5), Some(12 * 3_600_000));
+        assert_eq!(routing.all_quiet_until(0, 5), Some(12 * 3_600_000));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub enum VerdictKind {
     Later(Option<i64>),
     /// It never will: this message is not what it takes.
     Never,
-    /// Nor any other: nobody is there any more.
+    /// It takes nothing any more: nobody is there.
     Gone,
 }
 

@@ -178,7 +178,8 @@ impl Notifier {
                 VerdictKind::Taken => return Answer::Taken(verdict.text),
                 // One incident that it does not take must not cost the others of a summary.
                 VerdictKind::Never if message.incidents > 1 && !message.parts.is_empty() => {
-                    return Answer::Unseen(verdict.text, self.clock.now_ms());
+                    let wait_ms = backoff_ms(message.attempts, random());
+                    return Answer::Unseen(verdict.text, self.clock.now_ms().saturating_add(wait_ms));
                 }
                 VerdictKind::Never | VerdictKind::Gone => return Answer::Never(verdict.text),
                 VerdictKind::Later(asked_s) => (verdict.text, asked_s, true),

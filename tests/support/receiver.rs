@@ -24,10 +24,8 @@ pub enum Behaviour {
     HalfAnAnswer,
     /// What is no HTTP.
     Babble,
-    /// Taken, but not before the test is there too.
-    After(&'static Barrier),
-    /// Refused for good, but not before the test is there too.
-    RefusedAfter(&'static Barrier),
+    /// An answer of that status, but not before the test is there too.
+    After(&'static Barrier, u16),
 }
 
 pub const OK: Behaviour = Behaviour::Answer(200, "", "ok");
@@ -147,14 +145,9 @@ fn serve(stream: TcpStream, script: &Mutex<Vec<Behaviour>>, tell: &Sender<Reques
             return;
         }
         Behaviour::Reset => return,
-        Behaviour::After(barrier) => {
+        Behaviour::After(barrier, status) => {
             barrier.wait();
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").ok();
-            return;
-        }
-        Behaviour::RefusedAfter(barrier) => {
-            barrier.wait();
-            stream.write_all(b"HTTP/1.1 422 X\r\nContent-Length: 0\r\n\r\n").ok();
+            write!(stream, "HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").ok();
             return;
         }
         Behaviour::Babble => _ = stream.write_all(b"220 mail.example.org ESMTP\r\n"),

@@ -40,7 +40,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let told = if try_at.is_none() { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
     let is_unseen = matches!(answer, Answer::Unseen(..));
     if is_unseen {
-        release_unnamed_tx(tx, position, *message)?;
+        release_unnamed_tx(tx, position, *message, try_at)?;
     }
     let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
                    try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
@@ -83,8 +83,14 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     Ok(Done::Written)
 }
 
-/// Lets go out with others what a message only counted: it is not that what the message failed for.
-fn release_unnamed_tx(tx: &Tx<'_>, position: usize, message: i64) -> rusqlite::Result<()> {
+/// Lets go out with others what a message only counted: the message cannot have failed because of it. Not before the rest
+/// is tried again: a receiver that takes nothing is not to be asked without a pause.
+fn release_unnamed_tx(
+    tx: &Tx<'_>,
+    position: usize,
+    message: i64,
+    try_at: Option<i64>,
+) -> rusqlite::Result<()> {
     let channel = &tx.memory.outbox.channels[position];
     let named = &channel.under_way.named;
     // At least one must be left that counts the attempt.
@@ -93,11 +99,12 @@ fn release_unnamed_tx(tx: &Tx<'_>, position: usize, message: i64) -> rusqlite::R
     }
     let named: Vec<_> = named.iter().map(|one| one.incident.to_string()).collect();
     let sql = format!(
-        "UPDATE outbox INDEXED BY outbox_owed SET message = NULL, attempts = 0, tried_at = NULL, answer = NULL
+        "UPDATE outbox INDEXED BY outbox_owed SET message = NULL, attempts = 0, tried_at = NULL, answer = NULL,
+             try_at = coalesce(?3, try_at)
          WHERE channel = ?1 AND message = ?2 AND standing = 0 AND (incident IS NULL OR incident NOT IN ({}))",
         named.join(",")
     );
-    tx.connection.execute(&sql, [channel.row, message])?;
+    tx.connection.execute(&sql, params![channel.row, message, try_at])?;
     Ok(())
 }
 

@@ -189,7 +189,7 @@ fn hold_tx(tx: &Tx<'_>, position: usize, one: &Owed) -> rusqlite::Result<Option<
     let routing = &tx.memory.outbox.routing;
     let quiet = |until: Option<i64>| until.map(|until| (until, Held::Quiet, None));
     let Some(row) = one.incident else {
-        // Nobody knows how bad it was what there was no room for.
+        // How severe it was is not known: it was only counted.
         return Ok(quiet(routing.all_quiet_until(position, tx.now_ms)));
     };
     let Some(incident) = read::incident(tx.connection, Number::from_row_id(row))? else { return Ok(None) };
@@ -200,7 +200,7 @@ fn hold_tx(tx: &Tx<'_>, position: usize, one: &Owed) -> rusqlite::Result<Option<
     }
     match one.held {
         Held::No => Ok(None),
-        _ => Ok(quiet(routing.quiet_until(&subject, position, tx.now_ms))),
+        _ => Ok(quiet(routing.quiet_until(&subject, one.reason, position, tx.now_ms))),
     }
 }
 

@@ -109,12 +109,12 @@ pub fn note_refused_tx(
 ) -> rusqlite::Result<()> {
     let channel = tx.memory.outbox.channels[position].row;
     // An end that was refused is not told again.
-    for Named { incident, .. } in refused.named.iter().filter(|one| one.is_open) {
-        if is_told_tx(tx, *incident, channel)? {
-            owe_missed_end_tx(tx, position, *incident, channel)?;
+    let is_end = |incident| refused.named.iter().any(|one| one.incident == incident && !one.is_open);
+    let named = refused.named.iter().map(|one| one.incident);
+    for incident in named.chain(before).collect::<BTreeSet<_>>() {
+        if !is_end(incident) && is_told_tx(tx, incident, channel)? {
+            owe_missed_end_tx(tx, position, incident, channel)?;
         }
-    }
-    for incident in before {
         forget_closed_tx(tx, incident)?;
     }
     Ok(())

@@ -79,7 +79,7 @@ fn what_ends_while_news_of_it_is_refused_is_told_of_then() {
     server.alert(json!({ "title": "It", "dedup_key": "k" }));
     assert_eq!(told(&receiver).1, "[SEV2] It");
     wait_for(&server, "id = 1 AND standing = 1");
-    receiver.then([Behaviour::RefusedAfter(&RESOLVED)]);
+    receiver.then([Behaviour::After(&RESOLVED, 422)]);
     server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV1" }));
     assert_eq!(told(&receiver).0, "incident.raised");
     server.set_status("INC-2026-001", "resolved");

@@ -87,7 +87,7 @@ fn who_was_only_reminded_is_told_of_the_end_too() {
 #[test]
 fn what_ends_while_its_beginning_is_told_is_told_of_then() {
     static RESOLVED: Barrier = Barrier::new(2);
-    let receiver = Receiver::with([Behaviour::After(&RESOLVED)]);
+    let receiver = Receiver::with([Behaviour::After(&RESOLVED, 200)]);
     let server = Server::with(&format!("{}[notify]\nowed = 1\n", pager(&receiver, "")));
     server.alert(json!({ "severity": "SEV1", "title": "It" }));
     assert_eq!(told(&receiver).1, "[SEV1] It");

@@ -103,7 +103,7 @@ fn a_reminder_that_failed_and_waits_its_turn_is_struck_off_too() {
         receiver.next();
     }
     wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
-    receiver.then([Behaviour::Answer(500, "", ""), Behaviour::After(&ACKNOWLEDGED)]);
+    receiver.then([Behaviour::Answer(500, "", ""), Behaviour::After(&ACKNOWLEDGED, 200)]);
     server.advance(15 * MINUTE);
     assert_eq!(receiver.next().json()["data"]["count"], 2);
     wait_for(&server, "reason = 4 AND attempts = 1");
@@ -207,7 +207,7 @@ fn a_reminder_under_way_has_one_successor_whatever_happens_meanwhile() {
     server.alert(json!({ "title": "It", "dedup_key": "k" }));
     receiver.next();
     wait_for(&server, "reason = 0 AND standing = 1");
-    receiver.then([Behaviour::After(&RAISED)]);
+    receiver.then([Behaviour::After(&RAISED, 200)]);
     server.advance(15 * MINUTE);
     assert_eq!(told(&receiver).0, "incident.unacknowledged");
     server.alert(json!({ "title": "It", "dedup_key": "k", "severity": "SEV1" }));

@@ -1,6 +1,9 @@
 //! One serving process per store: two exclusive locks, held as long as the process lives. The one on a file beside the
 //! store names its holder; the one on the store itself holds under whatever name it is reached, also through a hard link,
 //! after it was renamed, and where the file beside it was deleted.
+//!
+//! They are of flock(2), which SQLite's locks, of fcntl(2), have nothing to do with: on Linux. On the BSDs and macOS each
+//! kind keeps the other out, so there the store itself goes without.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -10,12 +13,12 @@ use super::OpenError;
 
 /// The locks; dropping them, or dying, releases them. The file beside stays: removing it would race with the next holder.
 ///
-/// To be taken before SQLite opens the store, and dropped after it has closed it: with any handle of a file, a process
-/// gives up all the locks of the other kind, which are SQLite's (fcntl(2), "Advisory record locking").
+/// To be taken before SQLite opens the store, and dropped after it has closed it: when a process closes any descriptor
+/// of a file, it loses all its locks of fcntl(2) on it.
 #[derive(Debug)]
 pub struct Lock {
     _beside: File,
-    _store: File,
+    _store: Option<File>,
 }
 
 impl Lock {
@@ -41,12 +44,15 @@ impl Lock {
         }
         let named = beside.set_len(0).and_then(|()| write!(beside, "{}", std::process::id()));
         named.and_then(|()| beside.rewind()).map_err(failed)?;
+        if !cfg!(target_os = "linux") {
+            return Ok(Self { _beside: beside, _store: None });
+        }
         let cannot_lock = |error: std::io::Error| {
             OpenError(format!("cannot lock {}: {error}; check its permissions", store.display()))
         };
         let file = File::open(store).map_err(cannot_lock)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _beside: beside, _store: file }),
+            Ok(()) => Ok(Self { _beside: beside, _store: Some(file) }),
             Err(TryLockError::WouldBlock) => {
                 Err(held(store, "another process, under another name or since its lock file was deleted"))
             }

@@ -6,6 +6,9 @@ use super::Severity;
 use crate::error::{Error, FieldError, MAX_FIELDS, nearest};
 use crate::json::{Json, Member};
 
+/// What is said of a field that is not there.
+const MISSING: &str = "is required";
+
 /// Warnings in one answer; a body can hold more strange members than anybody would read about.
 const MAX_WARNINGS: usize = 20;
 
@@ -79,7 +82,7 @@ impl<'a> Fields<'a> {
     pub fn required_text(&mut self, name: &'static str, rule: TextRule) -> Option<String> {
         match self.take(name) {
             None | Some(Json::Null) => {
-                self.error(name, "required", "is required");
+                self.error(name, "required", MISSING);
                 None
             }
             Some(value) => self.check_text(name, value, rule),
@@ -122,7 +125,7 @@ impl<'a> Fields<'a> {
     pub fn required(&mut self, name: &'static str) -> Option<Json<'a>> {
         let value = self.take(name).filter(|value| *value != Json::Null);
         if value.is_none() {
-            self.error(name, "required", "is required");
+            self.error(name, "required", MISSING);
         }
         value
     }
@@ -206,12 +209,12 @@ impl<'a> Fields<'a> {
         Ok(self.warnings)
     }
 
-    /// Says of each field that is missing what it may have been written as.
+    /// Says of each field that is missing what it may have been written as: of the first members, as in warnings.
     fn name_what_was_meant(&mut self) {
-        for error in self.errors.iter_mut().filter(|error| error.code == "required") {
+        for error in self.errors.iter_mut().filter(|error| error.message == MISSING) {
             let written =
                 |(name, _): &&Member<'_>| nearest(name, self.known.iter().copied()) == Some(&error.field);
-            if let Some((name, _)) = self.members.iter().find(written) {
+            if let Some((name, _)) = self.members.iter().take(MAX_WARNINGS).find(written) {
                 error.message.push_str(&format!("; was it meant by `{}`?", shown(name)));
             }
         }

@@ -89,6 +89,7 @@ impl Writer {
             _life: life,
             connection,
             place,
+            is_lost: false,
             checkpoints,
             clock,
             limits,
@@ -152,6 +153,8 @@ struct Worker {
     _life: watch::Sender<()>,
     connection: Connection,
     place: FilePlace,
+    /// A file was not where it was opened.
+    is_lost: bool,
     checkpoints: Checkpoints,
     clock: Clock,
     limits: WriterLimits,
@@ -196,6 +199,7 @@ impl Worker {
             self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
+            self.rescue();
             self.deliver(real.into_iter().zip(results).collect());
             for dry in dry {
                 let result = self.run_alone(&dry.0);
@@ -261,6 +265,14 @@ impl Worker {
         });
         self.indexed = Instant::now();
         self.checkpoints.look(&self.connection);
+    }
+
+    /// Once a file is not where it was, what was acknowledged may be in a log that nobody finds again: the store is to
+    /// have it before anybody is told.
+    fn rescue(&mut self) {
+        if std::mem::take(&mut self.is_lost) {
+            checkpoint::run(&self.connection);
+        }
     }
 
     fn deliver(&self, answered: Answered) {
@@ -330,8 +342,7 @@ impl Worker {
     ) -> Result<T, Failure> {
         if !self.place.is_kept() {
             self.metrics.failed();
-            // What was acknowledged may be in a log that nobody finds again: the store is to have it.
-            checkpoint::run(&self.connection);
+            self.is_lost = true;
             return Err(Failure::Refused(moved()));
         }
         let remembered = self.memory.clone();

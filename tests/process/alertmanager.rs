@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::audit::audit;
 use crate::full::limit;
-use crate::harness::{Folder, KEY, Server};
+use crate::harness::{Folder, KEY, Server, free_port};
 use crate::http::Chunked;
 use crate::programs::Program;
 
@@ -91,10 +91,6 @@ fn serve_metrics(disks: Disks) -> SocketAddr {
         }
     });
     addr
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Listens always on the same address, so that a restart is found again.

@@ -56,7 +56,7 @@ fn what_was_refused_is_listed_shown_and_sent_again_once_it_can_go_in() {
     server.signal(Signal::HUP);
     server.wait_for("reloaded");
     let dry = setup.say(&["deliveries", "replay", "local", "3", "--dry-run"]);
-    assert!(dry.starts_with("would be created: - SEV2 new on SER-00003, "), "{dry}");
+    assert!(dry.starts_with("would be created: SEV2 new on SER-00003, "), "{dry}");
     let again = setup.say(&["deliveries", "replay", "local", "3"]);
     assert!(
         again.starts_with("created: INC-") && again.contains(" SEV2 new on SER-00003, 1 occurrence(s)\n"),

@@ -1,7 +1,7 @@
 //! Starting Firebell as a process, reading what it says, and ending it.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -235,6 +235,11 @@ impl Drop for Server {
             assert!(!said.contains(secret), "{said}");
         }
     }
+}
+
+/// An address that nobody listens on.
+pub fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// The alert that most tests send.

@@ -22,8 +22,8 @@ struct Acknowledged {
     status: u16,
 }
 
-/// A POST that nobody answered: it may have been stored or not, so its client sends it to the next server again.
-struct Unanswered {
+/// What is sent, maybe twice: where nobody answered, it may have been stored or not.
+struct Post {
     idempotency_key: String,
     dedup_key: String,
 }
@@ -31,7 +31,7 @@ struct Unanswered {
 /// What a client has sent, each POST once, however often it had to be sent.
 struct Sent {
     dedup_keys: Vec<String>,
-    unanswered: Option<Unanswered>,
+    unanswered: Option<Post>,
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     addr: SocketAddr,
     (round, client): (usize, usize),
-    mut unanswered: Option<Unanswered>,
+    mut unanswered: Option<Post>,
     tell: Sender<Acknowledged>,
 ) -> ScopedJoinHandle<'scope, Sent> {
     scope.spawn(move || {
@@ -94,7 +94,7 @@ fn start<'scope>(
                     _ => idempotency_key.clone(),
                 };
                 dedup_keys.push(dedup_key.clone());
-                Unanswered { idempotency_key, dedup_key }
+                Post { idempotency_key, dedup_key }
             });
             let path = format!("/webhooks/{KEY}");
             let headers = [("Idempotency-Key", one.idempotency_key.as_str())];

@@ -23,7 +23,7 @@ enum Fate {
     Refused,
     /// Not one byte of an answer: the sender knows that it has to send it again.
     Unanswered {
-        /// How long after its last answer it was sent; `None`: it was the first on its connection.
+        /// How long after the POST before it, which was answered; `None`: it was the first on its connection.
         idle: Option<Duration>,
     },
 }
@@ -76,21 +76,22 @@ fn post_until_gone(addr: SocketAddr, client: usize, tell: &Sender<Fate>) {
     let mut connection: Option<(Connection, Instant)> = None;
     for post in 0.. {
         // A connection that is refused is a clear answer; so is one that is reset before anything was sent.
-        let (open, answered) = match connection.take() {
-            Some((open, answered)) => (open, Some(answered)),
+        let (open, before) = match connection.take() {
+            Some((open, before)) => (open, Some(before)),
             None => match Connection::open(addr) {
                 Ok(open) => (open, None),
                 Err(_) => return,
             },
         };
-        let idle = answered.map(|answered| answered.elapsed());
+        let began = Instant::now();
+        let idle = before.map(|before| began - before);
         let (fate, next) = post_once(open, idle, format!("{client}-{post}"));
         let over = matches!(fate, Fate::Unanswered { .. });
         tell.send(fate).unwrap();
         if over {
             return;
         }
-        connection = next.map(|open| (open, Instant::now()));
+        connection = next.map(|open| (open, began));
     }
 }
 

@@ -294,6 +294,9 @@ mod tests {
             ["is required; was it meant by `titel`?", "is required; was it meant by `service`?"]
         );
         let many: Vec<_> = (0..500).map(|n| format!("\"x{n}\":{n}")).collect();
+        let error =
+            read(&format!(r#"{{"service_id":"s",{},"titel":"t","y":1}}"#, many.join(","))).unwrap_err();
+        assert_eq!(error.message, "`title` is required", "nobody looks through all of them");
         let body = format!("{{\"title\":\"t\",\"service_id\":\"s\",{}}}", many.join(","));
         let (_, warnings) = read(&body).unwrap();
         assert_eq!(warnings.len(), 21);

@@ -119,6 +119,13 @@ fn given<T: Clone + From<String>>(flag: Option<&T>, variable: &str) -> Option<T>
     flag.cloned().or_else(variable)
 }
 
+/// A key and a value of metadata.
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("metadata is written as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 /// Finds and reads the configuration.
 fn load(flag: Option<&std::path::Path>) -> Result<(PathBuf, Config), Problems> {
     let path = config::find(flag)?;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Target};
-use super::{Failure, Outcome, given, text};
+use super::{Failure, Outcome, given, pair, text};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::handler::sign;
@@ -99,11 +99,6 @@ fn body(send: &Send, config: Option<&Config>) -> Result<Value, Failure> {
         body["metadata"] = metadata.into();
     }
     Ok(body)
-}
-
-fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (key, value) = text.split_once('=').ok_or("is not KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The routing key to send with, and the secret to sign with if there is one.

@@ -10,7 +10,7 @@ use super::client::{Client, Data, OffsetPage, Target};
 use super::columns::Columns;
 use super::incidents::time;
 use super::trouble::Trouble;
-use super::{Outcome, text};
+use super::{Outcome, pair, text};
 use crate::registry::Scope;
 
 #[derive(Debug, Args)]
@@ -239,12 +239,6 @@ fn about(silence: &Silence) -> String {
     parts.extend(silence.metadata.iter().map(|(key, of)| format!("{key}={}", value(of))));
     parts.extend(silence.text.iter().map(|text| format!("{text:?}")));
     parts.join(" ")
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    pair.ok_or_else(|| "metadata is written as KEY=VALUE".into())
 }
 
 fn minutes(text: &str) -> Result<u64, String> {

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
-use crate::harness::{CONFIG, Folder, told};
+use crate::harness::{CONFIG, Folder, free_port, told};
 
 fn run(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String, String) {
     told(&folder.run(&[&["channels"], arguments].concat()))
@@ -167,7 +167,7 @@ fn a_secret_in_the_name_of_the_host_is_not_shown() {
 #[test]
 fn what_went_wrong_says_what_to_do_next() {
     // Nothing listens there any more.
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addr = free_port();
     let folder = Folder::new(&channels(addr));
     let (code, stdout, stderr) = run(&folder, &["test", "phone"]);
     assert_eq!(code, Some(1));

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::commands::Setup;
-use crate::harness::{CONFIG, Folder, OTHER_KEY, told};
+use crate::harness::{CONFIG, Folder, OTHER_KEY, free_port, told};
 
 #[test]
 fn without_a_configuration_flags_or_the_environment_are_enough() {
@@ -39,7 +39,7 @@ fn without_a_configuration_flags_or_the_environment_are_enough() {
 fn a_server_that_is_not_there_or_is_another() {
     let setup = Setup::new(CONFIG);
     assert_eq!(setup.say(&["healthcheck"]), "ok\n");
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = free_port();
     for command in ["healthcheck", "incidents", "send"] {
         let stderr = setup.fail(&[command, "--url", &format!("http://{closed}")]);
         assert!(stderr.starts_with(&format!("cannot reach http://{closed}: Connection refused")), "{stderr}");

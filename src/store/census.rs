@@ -1,12 +1,12 @@
 //! The store in numbers, for the metrics.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::Store;
+use super::file_place::log_of;
 use crate::error::Error;
 use crate::metrics::Census;
 use crate::model::{Severity, Status};
@@ -28,14 +28,12 @@ pub fn census(connection: &mut Connection, path: &Path) -> rusqlite::Result<Cens
         Ok((severity, status, names.query_row([service], |row| row.get(0))?, count))
     };
     let not_closed = counts.into_iter().map(named).collect::<rusqlite::Result<_>>()?;
-    let mut wal = OsString::from(path);
-    wal.push("-wal");
     Ok(Census {
         not_closed,
         owing: Vec::new(),
         heartbeats: Vec::new(),
         database_bytes: bytes(path),
-        wal_bytes: bytes(Path::new(&wal)),
+        wal_bytes: bytes(&log_of(path)),
     })
 }
 

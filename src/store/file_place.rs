@@ -27,15 +27,10 @@ impl FilePlace {
     /// # Errors
     /// When they cannot be looked at.
     pub fn of(path: &Path) -> Result<Self, OpenError> {
-        let look = || {
-            // SQLite keeps the log beside the file itself, wherever symbolic links to it are.
-            let mut log = path.canonicalize()?.into_os_string();
-            log.push("-wal");
-            Ok(Self { store: OpenFile::at(path.to_owned())?, log: OpenFile::at(log.into())? })
-        };
-        look().map_err(|error: io::Error| {
-            OpenError(format!("cannot look at the store {}: {error}", path.display()))
-        })
+        let failed =
+            |error: io::Error| OpenError(format!("cannot look at the store {}: {error}", path.display()));
+        let store = OpenFile::at(path.to_owned()).map_err(failed)?;
+        Ok(Self { store, log: OpenFile::at(log_of(path)).map_err(failed)? })
     }
 
     /// Whether the same files are still there.
@@ -53,6 +48,20 @@ impl OpenFile {
     fn is_kept(&self) -> bool {
         metadata(&self.path).is_ok_and(|found| identity(&found) == self.identity)
     }
+}
+
+/// The write-ahead log of a store.
+pub fn log_of(store: &Path) -> PathBuf {
+    beside(store, "-wal")
+}
+
+/// The file whose name is the store's and `suffix`, beside the store itself, wherever symbolic links to it are: SQLite keeps
+/// its own there, too, and two links to one store meet there.
+pub fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let real = store.canonicalize().unwrap_or_else(|_| store.to_owned());
+    let mut name = real.into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn identity(found: &Metadata) -> (u64, u64) {

@@ -7,9 +7,10 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::OpenError;
+use super::file_place::beside;
 
 /// The locks; dropping them, or dying, releases them. The file beside stays: removing it would race with the next holder.
 ///
@@ -27,7 +28,7 @@ impl Lock {
     /// # Errors
     /// When another process holds one of them (it is named, if that is known), or a file cannot be made or opened.
     pub fn take(store: &Path) -> Result<Self, OpenError> {
-        let path = lock_path(store);
+        let path = beside(store, ".lock");
         let failed = |error: std::io::Error| {
             OpenError(format!(
                 "cannot open {}: {error}; Firebell must be able to write in that folder",
@@ -59,14 +60,6 @@ impl Lock {
             Err(TryLockError::Error(error)) => Err(cannot_lock(error)),
         }
     }
-}
-
-/// Beside the file itself, so that two symbolic links to one store meet at one lock.
-fn lock_path(store: &Path) -> PathBuf {
-    let real = store.canonicalize().unwrap_or_else(|_| store.to_owned());
-    let mut name = real.into_os_string();
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 /// Whoever holds the lock. Best effort: without the process id the refusal is still right.

@@ -219,13 +219,13 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let lower = given.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (candidate.to_lowercase(), candidate))
-        // The first knows a beginning that is right, the second letters that were swapped.
-        .filter(|(known, _)| {
-            strsim::jaro_winkler(&lower, known) >= 0.8
-                || strsim::normalized_damerau_levenshtein(&lower, known) >= 0.65
+        .filter_map(|candidate| {
+            let known = candidate.to_lowercase();
+            let similarity = strsim::jaro_winkler(&lower, &known);
+            // The first knows a beginning that is right, the second letters that were swapped.
+            let is_near = similarity >= 0.8 || strsim::normalized_damerau_levenshtein(&lower, &known) >= 0.65;
+            is_near.then_some((similarity, candidate))
         })
-        .map(|(known, candidate)| (strsim::jaro_winkler(&lower, &known), candidate))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
 }

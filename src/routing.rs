@@ -170,14 +170,12 @@ impl Routing {
         windows: &mut Windows,
     ) -> Option<Due> {
         let reason = Reason::Resolved;
-        if !self.routes.iter().any(|route| route.channels.contains(&channel)) {
+        if !self.routes.iter().any(|route| route.leads_to(channel)) {
             return Some(Due { channel, reason, due_ms: now_ms, held: Held::No });
         }
-        // One that only reminds does not lead anywhere.
-        let tells_it = |route: &Route| route.channels.contains(&channel) && !route.on.is_empty();
-        let asked: Vec<_> = self.asked(subject).filter(|(_, route)| tells_it(route)).collect();
+        let asked: Vec<_> = self.asked(subject).filter(|(_, route)| route.tells(channel)).collect();
         let routes: Vec<_> = match asked.is_empty() {
-            true => self.routes.iter().enumerate().filter(|(_, route)| tells_it(route)).collect(),
+            true => self.routes.iter().enumerate().filter(|(_, route)| route.tells(channel)).collect(),
             false => asked,
         };
         let (position, route) = routes.into_iter().find(|(_, route)| route.on.contains(&reason))?;
@@ -202,7 +200,7 @@ impl Routing {
     /// The next reminder for a channel that has just reminded of an incident; `None`: nobody wants one any more.
     #[must_use]
     pub fn next_reminder(&self, subject: &Subject<'_>, channel: usize, now_ms: i64) -> Option<Due> {
-        let mut routes = self.asked(subject).filter(|(_, route)| route.channels.contains(&channel));
+        let mut routes = self.asked(subject).filter(|(_, route)| route.leads_to(channel));
         routes.find_map(|(_, route)| route.next_reminder(channel, subject.severity, now_ms))
     }
 
@@ -220,18 +218,17 @@ impl Routing {
             Reason::Unacknowledged => route.unacknowledged_after_ms.is_some(),
             _ => route.on.contains(&reason),
         };
-        let mut routes = self.asked(subject).filter(|(_, route)| route.channels.contains(&channel));
+        let leads_there = |(_, route): &(usize, &Route)| route.leads_to(channel);
+        let asked: Vec<_> = self.asked(subject).filter(leads_there).map(|(_, route)| route).collect();
         // Where none wants it any more, the first will do.
-        let first = routes.next()?;
-        let route = if counts(first.1) { Some(first) } else { routes.find(|(_, route)| counts(route)) };
-        route.unwrap_or(first).1.quiet.as_ref()?.until(subject.severity, now_ms)
+        let route = asked.iter().find(|route| counts(route)).or(asked.first())?;
+        route.quiet.as_ref()?.until(subject.severity, now_ms)
     }
 
     /// When the first of a channel's quiet times ends, if all that it is told is quiet now but for what breaks through.
     #[must_use]
     pub fn all_quiet_until(&self, channel: usize, now_ms: i64) -> Option<i64> {
-        let routes =
-            self.routes.iter().filter(|route| route.channels.contains(&channel) && !route.on.is_empty());
+        let routes = self.routes.iter().filter(|route| route.tells(channel));
         let ends = routes.map(|route| route.quiet.as_ref()?.until(Severity::Sev4, now_ms));
         ends.collect::<Option<Vec<_>>>()?.into_iter().min()
     }
@@ -242,6 +239,15 @@ impl Window {
 }
 
 impl Route {
+    fn leads_to(&self, channel: usize) -> bool {
+        self.channels.contains(&channel)
+    }
+
+    /// Whether it tells a channel of anything, and does not only remind it.
+    fn tells(&self, channel: usize) -> bool {
+        self.leads_to(channel) && !self.on.is_empty()
+    }
+
     /// When a notification is due, and why it is not at once.
     fn when(&self, severity: Severity, reason: Reason, now_ms: i64, window: &mut Window) -> (i64, Held) {
         if let Some(until) = self.quiet.as_ref().and_then(|quiet| quiet.until(severity, now_ms)) {

@@ -57,20 +57,19 @@ impl<'a> Query<'a> {
 
     /// Whether a parameter says `1` or `true`; anything but that and its opposite, or both of them, joins `errors`.
     pub fn flag(&self, name: &str, errors: &mut Vec<FieldError>) -> bool {
-        let values = self.all(name).map(|value| match value {
+        let mut values = self.all(name).map(|value| match value {
             "0" | "false" => Some(false),
             "1" | "true" => Some(true),
             _ => None,
         });
-        let mut said = None;
-        for value in values {
-            if value.is_none() || said.is_some_and(|said| Some(said) != value) {
+        match values.next() {
+            None => false,
+            Some(Some(said)) if values.all(|value| value == Some(said)) => said,
+            Some(_) => {
                 errors.push(FieldError::new(name, "not_in_list", "must be 1 (or true) or 0 (or false)"));
-                return false;
+                false
             }
-            said = value;
         }
-        said == Some(true)
     }
 
     /// A number, or `default`; what is none, or is outside `range`, joins `errors`.

@@ -173,13 +173,15 @@ impl Notifier {
     }
 
     async fn attempt(&self, setup: &Setup, channel: &Channel, message: &Message) -> Answer {
-        let (answer, asked_s, is_written) = match setup.tell(channel, message, &self.clock).await {
+        let told = setup.tell(channel, message, &self.clock).await;
+        let now_ms = self.clock.now_ms();
+        let again_ms = now_ms.saturating_add(backoff_ms(message.attempts, random()));
+        let (answer, asked_s, is_written) = match told {
             Ok(verdict) => match verdict.kind {
                 VerdictKind::Taken => return Answer::Taken(verdict.text),
                 // One incident that it does not take must not cost the others of a summary.
                 VerdictKind::Never if message.incidents > 1 && !message.parts.is_empty() => {
-                    let wait_ms = backoff_ms(message.attempts, random());
-                    return Answer::Unseen(verdict.text, self.clock.now_ms().saturating_add(wait_ms));
+                    return Answer::Unseen(verdict.text, again_ms);
                 }
                 VerdictKind::Never | VerdictKind::Gone => return Answer::Never(verdict.text),
                 VerdictKind::Later(asked_s) => (verdict.text, asked_s, true),
@@ -188,7 +190,6 @@ impl Notifier {
             Err(Untold::Unwritten(why)) => (why, None, false),
             Err(Untold::Unanswered(why)) => (why, None, true),
         };
-        let now_ms = self.clock.now_ms();
         let last_ms = message.last_due_at.saturating_add(setup.limits.give_up_after_ms);
         let attempts = message.attempts + 1;
         // Time in which nothing ran does not count for attempts that were not made: the first one since then decides
@@ -199,11 +200,9 @@ impl Notifier {
             return Answer::Never(format!("{answer}; given up after {attempts} attempts"));
         }
         let asked_ms = asked_s.unwrap_or(0).saturating_mul(1000);
-        let wait_ms = backoff_ms(message.attempts, random()).max(asked_ms);
-        let next_ms = now_ms.saturating_add(wait_ms);
+        let asked_for_ms = now_ms.saturating_add(asked_ms);
         // Beyond that, a receiver that asks for patience has none left.
-        let again_ms = now_ms.saturating_add(backoff_ms(message.attempts, random()));
-        let at_ms = if now_ms < last_ms { next_ms.min(last_ms) } else { again_ms };
+        let at_ms = if now_ms < last_ms { again_ms.max(asked_for_ms).min(last_ms) } else { again_ms };
         if is_written {
             let others_at_ms = now_ms + asked_ms.min(LONGEST_REST_MS);
             Answer::Later { answer, at_ms, others_at_ms }

@@ -199,7 +199,6 @@ impl Worker {
             self.unindexed = true;
             let (dry, real): (Vec<_>, Vec<_>) = waiting.drain(..).partition(|(job, _)| job.is_dry_run());
             let results = self.run_real(&real);
-            self.rescue();
             self.deliver(real.into_iter().zip(results).collect());
             for dry in dry {
                 let result = self.run_alone(&dry.0);
@@ -267,15 +266,11 @@ impl Worker {
         self.checkpoints.look(&self.connection);
     }
 
-    /// Once a file is not where it was, what was acknowledged may be in a log that nobody finds again: the store is to
-    /// have it before anybody is told.
-    fn rescue(&mut self) {
+    fn deliver(&mut self, answered: Answered) {
+        // What was acknowledged may be in a log that nobody finds again: the store is to have it before anybody is told.
         if std::mem::take(&mut self.is_lost) {
             checkpoint::run(&self.connection);
         }
-    }
-
-    fn deliver(&self, answered: Answered) {
         // Nobody delivers any more when the process is on its way out, and then nobody waits either.
         self.answered.send(answered).ok();
     }

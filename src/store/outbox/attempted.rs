@@ -39,8 +39,8 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     let reminded = if try_at.is_none() { reminded_tx(tx, row, *message)? } else { Vec::new() };
     let told = if try_at.is_none() { told::of_message_tx(tx, row, *message)? } else { Vec::new() };
     let is_unseen = matches!(answer, Answer::Unseen(..));
-    if is_unseen {
-        release_unnamed_tx(tx, position, *message, try_at)?;
+    if let Answer::Unseen(_, at_ms) = answer {
+        release_unnamed_tx(tx, position, *message, *at_ms)?;
     }
     let sql = "UPDATE outbox SET standing = ?3, attempts = attempts + 1, tried_at = ?4, answer = ?5,
                    try_at = coalesce(?6, try_at), message = iif(?7, NULL, message)
@@ -65,7 +65,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
     match answer {
         Answer::Taken(_) => told::note_tx(tx, position, &under_way, told)?,
         Answer::Later { .. } | Answer::Unseen(..) => strike_off_moot_tx(tx, position, *message)?,
-        Answer::Never(_) => told::note_refused_tx(tx, position, &under_way, told)?,
+        Answer::Never(_) => told::owe_missed_ends_tx(tx, position, &under_way, false, told)?,
     }
     for incident in reminded.into_iter().collect::<BTreeSet<_>>() {
         // What became worse meanwhile has a new one.
@@ -85,12 +85,7 @@ pub fn attempted_tx(tx: &mut Tx<'_>, attempted: &Attempted) -> Result<Done, Fail
 
 /// Lets go out with others what a message only counted: the message cannot have failed because of it. Not before the rest
 /// is tried again: a receiver that takes nothing is not to be asked without a pause.
-fn release_unnamed_tx(
-    tx: &Tx<'_>,
-    position: usize,
-    message: i64,
-    try_at: Option<i64>,
-) -> rusqlite::Result<()> {
+fn release_unnamed_tx(tx: &Tx<'_>, position: usize, message: i64, try_at: i64) -> rusqlite::Result<()> {
     let channel = &tx.memory.outbox.channels[position];
     let named = &channel.under_way.named;
     // At least one must be left that counts the attempt.
@@ -100,7 +95,7 @@ fn release_unnamed_tx(
     let named: Vec<_> = named.iter().map(|one| one.incident.to_string()).collect();
     let sql = format!(
         "UPDATE outbox INDEXED BY outbox_owed SET message = NULL, attempts = 0, tried_at = NULL, answer = NULL,
-             try_at = coalesce(?3, try_at)
+             try_at = ?3
          WHERE channel = ?1 AND message = ?2 AND standing = 0 AND (incident IS NULL OR incident NOT IN ({}))",
         named.join(",")
     );

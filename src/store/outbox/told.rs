@@ -89,30 +89,25 @@ pub fn note_tx(tx: &mut Tx<'_>, position: usize, taken: &UnderWay, before: Vec<i
             tx.connection.prepare_cached(sql)?.execute(params![incident, channel, taken.replaces])?;
         }
     }
-    let named = taken.named.iter().map(|one| one.incident);
-    for incident in named.chain(before).collect::<BTreeSet<_>>() {
-        if is_told_tx(tx, incident, channel)? {
-            owe_missed_end_tx(tx, position, incident, channel)?;
-        }
-        forget_closed_tx(tx, incident)?;
-    }
-    Ok(())
+    owe_missed_ends_tx(tx, position, taken, true, before)
 }
 
-/// Notes that a receiver refused a message for good. Of what has ended since then it is told: there may have been no room
-/// for that, with something of it owed already.
-pub fn note_refused_tx(
+/// Owes the ends that came while a message was under way, which was taken now or refused for good: there may have been no
+/// room for them, with something of their incidents owed already. `before` are those of [`of_message_tx`].
+pub fn owe_missed_ends_tx(
     tx: &mut Tx<'_>,
     position: usize,
-    refused: &UnderWay,
+    over: &UnderWay,
+    is_taken: bool,
     before: Vec<i64>,
 ) -> rusqlite::Result<()> {
     let channel = tx.memory.outbox.channels[position].row;
-    // An end that was refused is not told again.
-    let is_end = |incident| refused.named.iter().any(|one| one.incident == incident && !one.is_open);
-    let named = refused.named.iter().map(|one| one.incident);
+    // An end that was refused is not told again; one that was taken may be shown in another place than the beginning.
+    let refused_end =
+        |incident| !is_taken && over.named.iter().any(|one| one.incident == incident && !one.is_open);
+    let named = over.named.iter().map(|one| one.incident);
     for incident in named.chain(before).collect::<BTreeSet<_>>() {
-        if !is_end(incident) && is_told_tx(tx, incident, channel)? {
+        if !refused_end(incident) && is_told_tx(tx, incident, channel)? {
             owe_missed_end_tx(tx, position, incident, channel)?;
         }
         forget_closed_tx(tx, incident)?;

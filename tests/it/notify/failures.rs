@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::reminders::a_reminder_of_both_fails;
 use super::{channel, nothing_comes, route, to, told, wait_for, wait_for_attempts};
 use crate::receiver::{Behaviour, OK, Receiver};
 use crate::server::{DAY, HOUR, MINUTE, NOW_MS, SECOND, Server};
@@ -350,11 +351,7 @@ fn a_message_keeps_its_id_when_the_first_of_it_is_struck_off_and_forgotten() {
     server.advance(MINUTE);
     receiver.next();
     wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
-    receiver.then([Behaviour::Answer(500, "", "")]);
-    server.advance(15 * MINUTE);
-    let first = receiver.next();
-    assert_eq!(first.json()["data"]["count"], 2);
-    wait_for(&server, "reason = 4 AND attempts = 1");
+    let first = a_reminder_of_both_fails(&receiver, &server);
     server.acknowledge("INC-2026-001");
     server.advance(SECOND);
     server.alert(json!({ "title": "Three" }));

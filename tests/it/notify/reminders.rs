@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use serde_json::json;
 
 use super::{channel, nothing_comes, pair, to, told, wait_for};
-use crate::receiver::{Behaviour, Receiver};
+use crate::receiver::{Behaviour, Receiver, Request};
 use crate::server::{DAY, HOUR, MINUTE, NOW_MS, SECOND, Server};
 
 #[test]
@@ -72,8 +72,8 @@ fn what_ends_or_is_acknowledged_needs_no_reminder_any_more() {
     assert_eq!(told(&receiver).1, "[SEV2, not acknowledged] Real");
 }
 
-#[test]
-fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
+/// Two incidents that nobody acknowledges.
+fn two_are_told() -> (Receiver, Server) {
     let receiver = Receiver::new();
     let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
     for title in ["One", "Two"] {
@@ -81,11 +81,23 @@ fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
         receiver.next();
     }
     wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
+    (receiver, server)
+}
+
+/// The one message that reminds of the two incidents, once it has failed.
+pub fn a_reminder_of_both_fails(receiver: &Receiver, server: &Server) -> Request {
     receiver.then([Behaviour::Answer(500, "", "")]);
     server.advance(15 * MINUTE);
     let first = receiver.next();
     assert_eq!(first.json()["data"]["count"], 2);
-    wait_for(&server, "reason = 4 AND attempts = 1");
+    wait_for(server, "reason = 4 AND attempts = 1");
+    first
+}
+
+#[test]
+fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
+    let (receiver, server) = two_are_told();
+    let first = a_reminder_of_both_fails(&receiver, &server);
     server.acknowledge("INC-2026-001");
     server.advance(MINUTE);
     let again = receiver.next();
@@ -96,17 +108,9 @@ fn a_reminder_that_failed_is_not_sent_again_once_somebody_sees_to_it() {
 #[test]
 fn a_reminder_that_failed_and_waits_its_turn_is_struck_off_too() {
     static ACKNOWLEDGED: Barrier = Barrier::new(2);
-    let receiver = Receiver::new();
-    let server = Server::with(&format!("{}unacknowledged_after = '15m'\n", to(&receiver)));
-    for title in ["One", "Two"] {
-        server.alert(json!({ "title": title }));
-        receiver.next();
-    }
-    wait_for(&server, "(SELECT count(*) FROM outbox WHERE standing = 1) = 2");
-    receiver.then([Behaviour::Answer(500, "", ""), Behaviour::After(&ACKNOWLEDGED, 200)]);
-    server.advance(15 * MINUTE);
-    assert_eq!(receiver.next().json()["data"]["count"], 2);
-    wait_for(&server, "reason = 4 AND attempts = 1");
+    let (receiver, server) = two_are_told();
+    a_reminder_of_both_fails(&receiver, &server);
+    receiver.then([Behaviour::After(&ACKNOWLEDGED, 200)]);
     server.alert(json!({ "title": "Slow" }));
     assert_eq!(told(&receiver).1, "[SEV2] Slow");
     server.advance(MINUTE);
